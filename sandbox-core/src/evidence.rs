@@ -1,0 +1,283 @@
+//! What was observed. Nothing in here is copied from the configuration.
+
+use core::time::Duration;
+
+use crate::{Bytes, Errno, Stage};
+
+/// A measurement, or why there is none. Absence never reads as zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+pub enum Reading<T> {
+    /// What was measured.
+    Value(T),
+    /// Why nothing was measured.
+    Unavailable(Unavailable),
+}
+
+impl<T> Reading<T> {
+    /// The measurement, where there is one.
+    pub fn value(self) -> Option<T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Unavailable(_) => None,
+        }
+    }
+
+    /// Applies `f` to the measurement.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Reading<U> {
+        match self {
+            Self::Value(value) => Reading::Value(f(value)),
+            Self::Unavailable(why) => Reading::Unavailable(why),
+        }
+    }
+}
+
+/// Why there is no measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum Unavailable {
+    /// No limit or option of this run needed the source of this reading.
+    NotRequested,
+    /// No cgroup hierarchy of this host serves the controller.
+    NoController,
+    /// The kernel does not have the file that holds the reading.
+    KernelTooOld,
+    /// The file was read, and its text was not what the kernel documents.
+    Malformed,
+    /// Reading failed.
+    Failed(Errno),
+}
+
+/// How a process ended, from its raw wait status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+pub enum Exit {
+    /// It called `exit` with this status.
+    Code(u8),
+    /// A signal ended it.
+    Signal {
+        /// Number of the signal.
+        signo: i32,
+        /// Whether the kernel wrote a core dump.
+        core_dumped: bool,
+    },
+}
+
+impl Exit {
+    /// Decodes a raw status of `wait(2)`; `None` where the process has not ended.
+    #[must_use]
+    pub fn from_wait_status(status: i32) -> Option<Self> {
+        if libc::WIFEXITED(status) {
+            return u8::try_from(libc::WEXITSTATUS(status)).ok().map(Self::Code);
+        }
+        libc::WIFSIGNALED(status).then(|| Self::Signal {
+            signo: libc::WTERMSIG(status),
+            core_dumped: libc::WCOREDUMP(status),
+        })
+    }
+}
+
+/// Why the supervisor killed the box; recorded before the signal is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum KillReason {
+    /// The measured CPU time passed the limit.
+    CpuTime,
+    /// The wall clock passed the limit.
+    WallTime,
+    /// Wall minus CPU time passed the limit.
+    IdleTime,
+    /// A captured stream passed the limit.
+    Output,
+    /// The kernel's OOM killer took a process of a v1 cgroup, which cannot end the whole group by itself.
+    OutOfMemory,
+    /// The embedding program asked for it.
+    Requested,
+}
+
+/// How the capture of a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum StreamEnd {
+    /// The stream was not captured: it went to a descriptor of the embedder or to `/dev/null`.
+    NotCaptured,
+    /// Everything that the program wrote was read, up to the end of the box.
+    Complete,
+    /// More came than the limit; the rest was drained and counted, not kept.
+    Truncated,
+    /// Every process of the box closed the stream before the payload ended.
+    ClosedByProgram,
+    /// The supervisor killed the box before the stream ended.
+    CutByKill,
+    /// Reading failed.
+    ReadError(Errno),
+}
+
+/// What was seen of one output stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct StreamEvidence {
+    /// Bytes read from the stream, kept or not; 0 where it was not captured.
+    pub seen: Bytes,
+    /// How the capture ended.
+    pub end: StreamEnd,
+}
+
+/// A resource controller of cgroups(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum Controller {
+    /// CPU bandwidth and weight.
+    Cpu,
+    /// CPU time accounting: v1 `cpuacct`, on v2 part of every cgroup.
+    Cpuacct,
+    /// CPU and memory node placement.
+    Cpuset,
+    /// Memory and swap.
+    Memory,
+    /// Number of tasks.
+    Pids,
+}
+
+/// Generation of a cgroup hierarchy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+pub enum HierarchyVersion {
+    /// One hierarchy per controller or set of controllers.
+    V1,
+    /// The unified hierarchy.
+    V2,
+}
+
+/// Which hierarchy served a controller in this run: the payload joined a group there, and every limit was read back from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct ControllerUse {
+    /// The controller.
+    pub controller: Controller,
+    /// The generation of the hierarchy that served it.
+    pub version: HierarchyVersion,
+}
+
+/// Raw observations of one run, collected once and never edited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Evidence {
+    /// How the payload ended, as init reaped it; `None` where the box was gone before init could tell.
+    pub exit: Option<Exit>,
+    /// Why the supervisor killed the box, if it did.
+    pub kill: Option<KillReason>,
+    /// From just before `execve(2)` to the reaping of the payload, or to the kill; monotonic clock.
+    pub wall_time: Duration,
+    /// CPU time of every process of the run, user and system together.
+    pub cpu_time: Reading<Duration>,
+    /// Largest charge of the run's memory cgroup.
+    pub memory_peak: Reading<Bytes>,
+    /// Processes that the OOM killer took from this cgroup, for its own limit or for an ancestor's.
+    pub oom_kills: Reading<u64>,
+    /// How often this cgroup's own memory limit was hit (v1 `memory.failcnt`, v2 `memory.events.local` `oom`).
+    pub memory_limit_hits: Reading<u64>,
+    /// Forks and thread starts that the pids controller refused.
+    pub forks_denied: Reading<u64>,
+    /// Standard output.
+    pub stdout: StreamEvidence,
+    /// Standard error.
+    pub stderr: StreamEvidence,
+    /// The stages that init and payload reported as done before the program started.
+    pub proved: Vec<Stage>,
+    /// Which hierarchy served which controller.
+    pub controllers: Vec<ControllerUse>,
+}
+
+impl Evidence {
+    /// Evidence of a run that left nothing but its duration: every reading absent, nothing proved.
+    #[must_use]
+    pub fn empty(wall_time: Duration) -> Self {
+        let none = StreamEvidence {
+            seen: Bytes::new(0),
+            end: StreamEnd::NotCaptured,
+        };
+        Self {
+            exit: None,
+            kill: None,
+            wall_time,
+            cpu_time: Reading::Unavailable(Unavailable::NotRequested),
+            memory_peak: Reading::Unavailable(Unavailable::NotRequested),
+            oom_kills: Reading::Unavailable(Unavailable::NotRequested),
+            memory_limit_hits: Reading::Unavailable(Unavailable::NotRequested),
+            forks_denied: Reading::Unavailable(Unavailable::NotRequested),
+            stdout: none,
+            stderr: none,
+            proved: Vec::new(),
+            controllers: Vec::new(),
+        }
+    }
+
+    /// Wall time minus CPU time, where the CPU time was measured.
+    #[must_use]
+    pub fn idle_time(&self) -> Reading<Duration> {
+        self.cpu_time.map(|cpu| self.wall_time.saturating_sub(cpu))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Evidence, Exit, Reading, Unavailable};
+    use core::time::Duration;
+
+    #[test]
+    fn wait_statuses_decode() {
+        assert_eq!(Exit::from_wait_status(0), Some(Exit::Code(0)));
+        assert_eq!(Exit::from_wait_status(159 << 8), Some(Exit::Code(159)));
+        let abort = Exit::Signal {
+            signo: libc::SIGABRT,
+            core_dumped: true,
+        };
+        assert_eq!(Exit::from_wait_status(libc::SIGABRT | 0x80), Some(abort));
+        assert_eq!(Exit::from_wait_status(0x137f), None, "stopped is not ended");
+    }
+
+    #[test]
+    fn idle_time_needs_a_cpu_reading() {
+        let mut evidence = Evidence::empty(Duration::from_secs(3));
+        assert_eq!(
+            evidence.idle_time(),
+            Reading::Unavailable(Unavailable::NotRequested)
+        );
+        evidence.cpu_time = Reading::Value(Duration::from_secs(1));
+        assert_eq!(evidence.idle_time(), Reading::Value(Duration::from_secs(2)));
+    }
+}

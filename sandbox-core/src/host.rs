@@ -1,0 +1,156 @@
+//! What this kernel offers.
+
+use crate::Errno;
+
+/// Kernel features that the family needs or prefers, probed once per process.
+///
+/// A probe asks the kernel itself by a call that cannot succeed, never the version number: distributions backport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Host {
+    /// `clone3(2)` with `CLONE_INTO_CGROUP` (Linux 5.7).
+    pub clone_into_cgroup: bool,
+    /// `close_range(2)` with `CLOSE_RANGE_CLOEXEC` (Linux 5.11).
+    pub close_range: bool,
+    /// `openat2(2)` (Linux 5.6).
+    pub openat2: bool,
+    /// `open_tree(2)`, `move_mount(2)`, `fsopen(2)` and `mount_setattr(2)` (Linux 5.12).
+    pub mount_setattr: bool,
+}
+
+/// A feature without which no box can be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this kernel lacks {feature}, which came with Linux {since}")]
+pub struct HostError {
+    /// The system call or flag.
+    pub feature: &'static str,
+    /// The first kernel that has it.
+    pub since: &'static str,
+    /// What the probe got.
+    #[source]
+    pub errno: Errno,
+}
+
+static HOST: once_cell::sync::OnceCell<Host> = once_cell::sync::OnceCell::new();
+
+impl Host {
+    /// The features of the running kernel; probed at the first call.
+    ///
+    /// # Errors
+    /// [`HostError`] names the first feature that every box needs and this kernel lacks. `CLONE_INTO_CGROUP` is not
+    /// among them: without it the payload joins its cgroup by writing to a file.
+    pub fn probe() -> Result<&'static Self, HostError> {
+        HOST.get_or_try_init(|| {
+            let required = [
+                ("openat2(2)", "5.6", probe::openat2()),
+                (
+                    "close_range(2) with CLOSE_RANGE_CLOEXEC",
+                    "5.11",
+                    probe::close_range(),
+                ),
+                ("mount_setattr(2)", "5.12", probe::mount_setattr()),
+            ];
+            for (feature, since, found) in required {
+                found.map_err(|errno| HostError {
+                    feature,
+                    since,
+                    errno,
+                })?;
+            }
+            Ok(Self {
+                clone_into_cgroup: probe::clone_into_cgroup().is_ok(),
+                close_range: true,
+                openat2: true,
+                mount_setattr: true,
+            })
+        })
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "each probe is one raw system call that cannot succeed"
+)]
+mod probe {
+    use crate::{Errno, sys::check};
+
+    /// `Ok` where the kernel knows the call and refused only its arguments with `refusal`.
+    fn known(result: Result<i64, Errno>, refusal: i32) -> Result<(), Errno> {
+        match result {
+            Err(errno) if errno.raw() != refusal => Err(errno),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn openat2() -> Result<(), Errno> {
+        // SAFETY: an all-zero `open_how` is valid.
+        let how: libc::open_how = unsafe { core::mem::zeroed() };
+        // SAFETY: descriptor -1 with a relative path fails with EBADF before anything is opened.
+        let ret = unsafe {
+            libc::syscall(
+                libc::SYS_openat2,
+                -1,
+                c"x".as_ptr(),
+                &raw const how,
+                size_of_val(&how),
+            )
+        };
+        known(check(ret), libc::EBADF)
+    }
+
+    pub(super) fn close_range() -> Result<(), Errno> {
+        // SAFETY: no descriptor has the number u32::MAX, so nothing is marked.
+        let ret = unsafe {
+            libc::syscall(
+                libc::SYS_close_range,
+                u32::MAX,
+                u32::MAX,
+                libc::CLOSE_RANGE_CLOEXEC,
+            )
+        };
+        check(ret).map(drop)
+    }
+
+    pub(super) fn mount_setattr() -> Result<(), Errno> {
+        // SAFETY: an all-zero `mount_attr` is valid.
+        let attr: libc::mount_attr = unsafe { core::mem::zeroed() };
+        // SAFETY: descriptor -1 with a relative path names no mount; an attribute of zeros changes nothing anyway.
+        let ret = unsafe {
+            libc::syscall(
+                libc::SYS_mount_setattr,
+                -1,
+                c"x".as_ptr(),
+                0,
+                &raw const attr,
+                size_of_val(&attr),
+            )
+        };
+        match check(ret) {
+            Err(errno) if errno.raw() == libc::ENOSYS => Err(errno),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn clone_into_cgroup() -> Result<(), Errno> {
+        // SAFETY: an all-zero `clone_args` is valid.
+        let mut args: libc::clone_args = unsafe { core::mem::zeroed() };
+        args.flags = crate::sys::CLONE_INTO_CGROUP;
+        args.cgroup = i32::MAX.unsigned_abs().into();
+        // SAFETY: no descriptor has this number, so a kernel that knows the flag fails with EBADF, an older one with
+        // EINVAL or E2BIG. No process is made.
+        let ret = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) };
+        known(check(ret), libc::EBADF)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Host;
+
+    #[test]
+    fn the_probe_is_made_once_and_says_what_this_kernel_has() {
+        let first = Host::probe().expect("the kernels we test on have every required call");
+        assert!(first.openat2 && first.close_range && first.mount_setattr);
+        assert!(core::ptr::eq(first, Host::probe().unwrap()));
+    }
+}

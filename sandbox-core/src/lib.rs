@@ -1,0 +1,37 @@
+//! The vocabulary of the sandbox crate family.
+//!
+//! Here is what two crates of the family both need: units, errnos, the stages of a start, what the child reports, the
+//! limits a user asks for, the evidence a run leaves and the verdict that follows from it. Nothing here opens a file or
+//! changes the process, except for the few async-signal-safe calls in [`sys`] and the probe in [`Host`].
+//!
+//! **Dependency rule.** This crate imports none of its siblings. `sandbox-cgroup`, `sandbox-ns`, `sandbox-fs` and
+//! `sandbox-seccomp` import this crate only, `sandbox-exec` imports all five. What two siblings need moves down to here,
+//! an order between siblings moves up to `sandbox-exec`.
+
+mod cpus;
+mod cstrings;
+mod errno;
+mod evidence;
+mod host;
+mod limits;
+mod record;
+mod stage;
+mod step;
+pub mod sys;
+mod units;
+mod verdict;
+
+pub use cpus::{CpuSet, CpuSetError};
+pub use cstrings::{CStringArray, NulError};
+pub use errno::Errno;
+pub use evidence::{
+    Controller, ControllerUse, Evidence, Exit, HierarchyVersion, KillReason, Reading, StreamEnd,
+    StreamEvidence, Unavailable,
+};
+pub use host::{Host, HostError};
+pub use limits::{LimitError, Limits};
+pub use record::{Process, Record, RecordError};
+pub use stage::{Stage, StageSet};
+pub use step::{ChildStep, Explain, Fault, StepFailure};
+pub use units::Bytes;
+pub use verdict::{Basis, Judgement, Outcome, RULES, Rule, Verdict, judge};

@@ -1,0 +1,206 @@
+//! From evidence to verdict: a pure table.
+
+use crate::{Evidence, Exit, KillReason, Limits, Reading};
+
+/// What became of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Exit code 0 within every limit.
+    Ok,
+    /// Another exit code, or a signal that no rule explains.
+    RuntimeError(Exit),
+    /// Used more CPU time than allowed.
+    CpuTimeLimit,
+    /// Took longer than allowed.
+    WallTimeLimit,
+    /// Slept or waited longer than allowed.
+    IdleTimeLimit,
+    /// Needed more memory than allowed.
+    MemoryLimit,
+    /// Was refused a process or thread and failed.
+    ProcessLimit,
+    /// Wrote more than allowed.
+    OutputLimit,
+    /// Made a system call that the policy kills for.
+    SecurityViolation,
+    /// The embedding program killed the box.
+    Cancelled,
+    /// The evidence does not say; judge again. Never the contestant's fault.
+    Indeterminate,
+}
+
+/// Which observation decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum Basis {
+    /// The embedding program's own request.
+    KillRequest,
+    /// The kernel's OOM kill count together with the cgroup's own limit hits.
+    OomKill,
+    /// An OOM kill that this cgroup's own limit did not cause: an ancestor's or the host's.
+    ForeignOomKill,
+    /// Bytes counted on a captured stream.
+    OutputCount,
+    /// The CPU time reading.
+    CpuReading,
+    /// The wall clock.
+    WallReading,
+    /// Wall clock and CPU time reading.
+    IdleReading,
+    /// The kernel ended the payload with `SIGXCPU`, and there is no CPU time reading to ask.
+    Sigxcpu,
+    /// The kernel ended the payload with `SIGXFSZ` under a file size limit.
+    Sigxfsz,
+    /// The kernel ended the payload with `SIGSYS`.
+    Sigsys,
+    /// The pids controller refused forks, and the payload failed.
+    ForkDenied,
+    /// The payload's own exit status.
+    ExitStatus,
+    /// init could not report how the payload ended.
+    NoExitReport,
+}
+
+/// A verdict and what it rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Judgement {
+    /// What became of the run.
+    pub verdict: Verdict,
+    /// Which observation decided.
+    pub basis: Basis,
+}
+
+/// Limits, evidence and judgement of one run. Stored, it can be judged again by later rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Outcome {
+    /// What was asked for.
+    pub limits: Limits,
+    /// What was seen.
+    pub evidence: Evidence,
+    /// What follows.
+    pub judgement: Judgement,
+}
+
+impl Outcome {
+    /// Judges the evidence and keeps all three together.
+    #[must_use]
+    pub fn new(limits: Limits, evidence: Evidence) -> Self {
+        let judgement = judge(&evidence, &limits);
+        Self {
+            limits,
+            evidence,
+            judgement,
+        }
+    }
+}
+
+/// A row of the verdict table: the basis, and the verdict if this observation decides.
+pub type Rule = (Basis, fn(&Evidence, &Limits) -> Option<Verdict>);
+
+/// The verdict table. The first row that gives a verdict decides.
+///
+/// | # | Basis | Verdict | when |
+/// |---|---|---|---|
+/// | 1 | `KillRequest` | `Cancelled` | the embedding program killed the box |
+/// | 2 | `OomKill` | `MemoryLimit` | OOM kills > 0 and the cgroup's own limit was hit |
+/// | 3 | `ForeignOomKill` | `Indeterminate` | OOM kills > 0 and the own limit was not seen to be hit |
+/// | 4 | `OutputCount` | `OutputLimit` | a captured stream passed the limit |
+/// | 5 | `CpuReading` | `CpuTimeLimit` | measured CPU time above the limit |
+/// | 6 | `WallReading` | `WallTimeLimit` | measured wall time above the limit |
+/// | 7 | `IdleReading` | `IdleTimeLimit` | wall minus CPU time above the limit |
+/// | 8 | `Sigxcpu` | `CpuTimeLimit` | ended by `SIGXCPU`, CPU limit asked for, CPU time not measured |
+/// | 9 | `Sigxfsz` | `OutputLimit` | ended by `SIGXFSZ`, file size limit asked for |
+/// | 10 | `Sigsys` | `SecurityViolation` | ended by `SIGSYS` |
+/// | 11 | `ForkDenied` | `ProcessLimit` | a fork was refused, and the payload did not exit with 0 |
+/// | 12 | `ExitStatus` | `Ok`, `RuntimeError` | init reported how the payload ended |
+/// | 13 | `NoExitReport` | `Indeterminate` | nothing else is known |
+///
+/// Times decide by the reading alone: a kill for CPU time happens only after the reading has passed the limit, and the
+/// final reading is never smaller. `SIGKILL` by itself is a run-time error, exit code 159 by itself is an exit code.
+pub const RULES: &[Rule] = &[
+    (Basis::KillRequest, |e, _| {
+        (e.kill == Some(KillReason::Requested)).then_some(Verdict::Cancelled)
+    }),
+    (Basis::OomKill, |e, l| {
+        (l.memory.is_some() && positive(e.oom_kills) && positive(e.memory_limit_hits))
+            .then_some(Verdict::MemoryLimit)
+    }),
+    (Basis::ForeignOomKill, |e, _| {
+        positive(e.oom_kills).then_some(Verdict::Indeterminate)
+    }),
+    (Basis::OutputCount, |e, l| {
+        exceeds(Some(e.stdout.seen.max(e.stderr.seen)), l.output).then_some(Verdict::OutputLimit)
+    }),
+    (Basis::CpuReading, |e, l| {
+        exceeds(e.cpu_time.value(), l.cpu_time).then_some(Verdict::CpuTimeLimit)
+    }),
+    (Basis::WallReading, |e, l| {
+        exceeds(Some(e.wall_time), l.wall_time).then_some(Verdict::WallTimeLimit)
+    }),
+    (Basis::IdleReading, |e, l| {
+        exceeds(e.idle_time().value(), l.idle_time).then_some(Verdict::IdleTimeLimit)
+    }),
+    (Basis::Sigxcpu, |e, l| {
+        (ended_by(e, libc::SIGXCPU) && l.cpu_time.is_some() && e.cpu_time.value().is_none())
+            .then_some(Verdict::CpuTimeLimit)
+    }),
+    (Basis::Sigxfsz, |e, l| {
+        (ended_by(e, libc::SIGXFSZ) && l.file_size.is_some()).then_some(Verdict::OutputLimit)
+    }),
+    (Basis::Sigsys, |e, _| {
+        ended_by(e, libc::SIGSYS).then_some(Verdict::SecurityViolation)
+    }),
+    (Basis::ForkDenied, |e, _| {
+        (positive(e.forks_denied) && e.exit.is_some_and(|exit| exit != Exit::Code(0)))
+            .then_some(Verdict::ProcessLimit)
+    }),
+    (Basis::ExitStatus, |e, _| {
+        e.exit.map(|exit| match exit {
+            Exit::Code(0) => Verdict::Ok,
+            other => Verdict::RuntimeError(other),
+        })
+    }),
+    (Basis::NoExitReport, |_, _| Some(Verdict::Indeterminate)),
+];
+
+/// The verdict of a run. Pure and total: no clock, no I/O, no host state; equal arguments give equal results.
+#[must_use]
+pub fn judge(evidence: &Evidence, limits: &Limits) -> Judgement {
+    RULES
+        .iter()
+        .find_map(|(basis, rule)| {
+            rule(evidence, limits).map(|verdict| Judgement {
+                verdict,
+                basis: *basis,
+            })
+        })
+        .unwrap_or(Judgement {
+            verdict: Verdict::Indeterminate,
+            basis: Basis::NoExitReport,
+        })
+}
+
+fn positive(reading: Reading<u64>) -> bool {
+    reading.value().is_some_and(|n| n > 0)
+}
+
+fn exceeds<T: PartialOrd>(measured: Option<T>, limit: Option<T>) -> bool {
+    matches!((measured, limit), (Some(measured), Some(limit)) if measured > limit)
+}
+
+fn ended_by(evidence: &Evidence, signal: i32) -> bool {
+    matches!(evidence.exit, Some(Exit::Signal { signo, .. }) if signo == signal)
+}

@@ -1,0 +1,212 @@
+//! The verdict table: for each rule one run that it decides, and one where an earlier rule wins.
+
+use std::time::Duration;
+
+use sandbox_core::{
+    Basis, Bytes, Evidence, Exit, KillReason, Limits, RULES, Reading, Verdict, judge,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn limits() -> Limits {
+    Limits::default()
+        .cpu_time(SECOND)
+        .wall_time(2 * SECOND)
+        .idle_time(SECOND)
+        .memory(Bytes::mib(64))
+        .processes(4)
+        .output(Bytes::new(100))
+        .file_size(Bytes::mib(1))
+}
+
+fn signal(signo: i32) -> Option<Exit> {
+    Some(Exit::Signal {
+        signo,
+        core_dumped: false,
+    })
+}
+
+/// Evidence of a run that went well, changed by `change`.
+fn run(change: impl FnOnce(&mut Evidence)) -> Evidence {
+    let mut evidence = Evidence::empty(SECOND / 2);
+    evidence.exit = Some(Exit::Code(0));
+    evidence.cpu_time = Reading::Value(SECOND / 4);
+    evidence.oom_kills = Reading::Value(0);
+    evidence.memory_limit_hits = Reading::Value(0);
+    evidence.forks_denied = Reading::Value(0);
+    change(&mut evidence);
+    evidence
+}
+
+type Change = fn(&mut Evidence);
+
+/// For each basis: what makes it decide, and the verdict.
+const DECIDES: &[(Basis, Change, Verdict)] = &[
+    (
+        Basis::KillRequest,
+        |e| e.kill = Some(KillReason::Requested),
+        Verdict::Cancelled,
+    ),
+    (
+        Basis::OomKill,
+        |e| {
+            e.exit = signal(libc::SIGKILL);
+            e.oom_kills = Reading::Value(2);
+            e.memory_limit_hits = Reading::Value(1);
+        },
+        Verdict::MemoryLimit,
+    ),
+    (
+        Basis::ForeignOomKill,
+        |e| e.oom_kills = Reading::Value(1),
+        Verdict::Indeterminate,
+    ),
+    (
+        Basis::OutputCount,
+        |e| e.stderr.seen = Bytes::new(101),
+        Verdict::OutputLimit,
+    ),
+    (
+        Basis::CpuReading,
+        |e| e.cpu_time = Reading::Value(2 * SECOND),
+        Verdict::CpuTimeLimit,
+    ),
+    (
+        Basis::WallReading,
+        |e| {
+            e.wall_time = 3 * SECOND;
+            e.exit = None;
+            e.kill = Some(KillReason::WallTime);
+        },
+        Verdict::WallTimeLimit,
+    ),
+    (
+        Basis::IdleReading,
+        |e| e.wall_time = SECOND * 3 / 2,
+        Verdict::IdleTimeLimit,
+    ),
+    (
+        Basis::Sigxcpu,
+        |e| {
+            e.cpu_time = Reading::Unavailable(sandbox_core::Unavailable::NoController);
+            e.exit = signal(libc::SIGXCPU);
+        },
+        Verdict::CpuTimeLimit,
+    ),
+    (
+        Basis::Sigxfsz,
+        |e| e.exit = signal(libc::SIGXFSZ),
+        Verdict::OutputLimit,
+    ),
+    (
+        Basis::Sigsys,
+        |e| e.exit = signal(libc::SIGSYS),
+        Verdict::SecurityViolation,
+    ),
+    (
+        Basis::ForkDenied,
+        |e| {
+            e.exit = Some(Exit::Code(1));
+            e.forks_denied = Reading::Value(7);
+        },
+        Verdict::ProcessLimit,
+    ),
+    (Basis::ExitStatus, |_| {}, Verdict::Ok),
+    (
+        Basis::NoExitReport,
+        |e| e.exit = None,
+        Verdict::Indeterminate,
+    ),
+];
+
+#[test]
+fn every_rule_decides_its_own_run() {
+    assert_eq!(DECIDES.len(), RULES.len(), "one row for each rule");
+    for ((basis, change, verdict), (rule, _)) in DECIDES.iter().zip(RULES) {
+        assert_eq!(basis, rule, "rows in the order of the rules");
+        let judgement = judge(&run(change), &limits());
+        assert_eq!((judgement.basis, judgement.verdict), (*basis, *verdict));
+    }
+}
+
+#[test]
+fn an_earlier_rule_wins_over_a_later_one() {
+    for (i, (_, later, _)) in DECIDES.iter().enumerate().skip(1) {
+        for (basis, earlier, verdict) in &DECIDES[..i] {
+            // Two changes of the same observation cannot both hold; the earlier rule's is made last.
+            let judgement = judge(
+                &run(|e| {
+                    later(e);
+                    earlier(e);
+                }),
+                &limits(),
+            );
+            let decided = DECIDES.iter().position(|row| row.0 == judgement.basis);
+            let wanted = DECIDES.iter().position(|row| row.0 == *basis);
+            assert!(
+                decided <= wanted,
+                "{basis:?} over {:?}: {judgement:?}",
+                DECIDES[i].0
+            );
+            if decided == wanted {
+                assert_eq!(judgement.verdict, *verdict);
+            }
+        }
+    }
+}
+
+#[test]
+fn only_limits_that_were_asked_for_decide() {
+    let unlimited = Limits::default();
+    let evidence = run(|e| {
+        e.wall_time = 100 * SECOND;
+        e.cpu_time = Reading::Value(90 * SECOND);
+        e.stdout.seen = Bytes::mib(900);
+    });
+    assert_eq!(judge(&evidence, &unlimited).verdict, Verdict::Ok);
+    let evidence = run(|e| e.exit = signal(libc::SIGXCPU));
+    assert!(matches!(
+        judge(&evidence, &limits()).verdict,
+        Verdict::RuntimeError(_)
+    ));
+}
+
+#[test]
+fn a_limit_is_not_passed_by_reaching_it() {
+    let evidence = run(|e| {
+        e.wall_time = SECOND * 2;
+        e.cpu_time = Reading::Value(SECOND);
+        e.stdout.seen = Bytes::new(100);
+    });
+    assert_eq!(judge(&evidence, &limits()).verdict, Verdict::Ok);
+}
+
+#[test]
+fn sigkill_is_no_time_out_and_159_is_no_seccomp() {
+    let killed = run(|e| e.exit = signal(libc::SIGKILL));
+    assert!(matches!(
+        judge(&killed, &limits()).verdict,
+        Verdict::RuntimeError(_)
+    ));
+    let forged = run(|e| e.exit = Some(Exit::Code(159)));
+    assert_eq!(
+        judge(&forged, &limits()).verdict,
+        Verdict::RuntimeError(Exit::Code(159))
+    );
+}
+
+#[test]
+fn a_denied_fork_alone_is_no_failure() {
+    let evidence = run(|e| e.forks_denied = Reading::Value(3));
+    assert_eq!(judge(&evidence, &limits()).verdict, Verdict::Ok);
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_stored_outcome_can_be_judged_again() {
+    let outcome = sandbox_core::Outcome::new(limits(), run(|_| {}));
+    let text = serde_json::to_string(&outcome).unwrap();
+    let stored: sandbox_core::Outcome = serde_json::from_str(&text).unwrap();
+    assert_eq!(stored, outcome);
+    assert_eq!(judge(&stored.evidence, &stored.limits), outcome.judgement);
+}

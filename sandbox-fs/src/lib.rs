@@ -1,0 +1,1 @@
+//! Mount engine of a box: rules, tmpfs root, pivot_root.

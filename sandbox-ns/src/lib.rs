@@ -1,0 +1,1 @@
+//! Namespaces of a box: flags, id maps, loopback, host name.

@@ -1,0 +1,1 @@
+//! System call policy, compiled to a BPF filter.
