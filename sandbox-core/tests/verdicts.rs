@@ -82,7 +82,10 @@ const DECIDES: &[(Basis, Change, Verdict)] = &[
     ),
     (
         Basis::IdleReading,
-        |e| e.wall_time = SECOND * 3 / 2,
+        |e| {
+            e.wall_time = SECOND * 3 / 2;
+            e.cpu_time = Reading::Value(SECOND / 4);
+        },
         Verdict::IdleTimeLimit,
     ),
     (
