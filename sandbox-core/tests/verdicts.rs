@@ -114,7 +114,11 @@ const DECIDES: &[(Basis, Change, Verdict)] = &[
         },
         Verdict::ProcessLimit,
     ),
-    (Basis::ExitStatus, |_| {}, Verdict::Ok),
+    (
+        Basis::ExitStatus,
+        |e| e.exit = Some(Exit::Code(0)),
+        Verdict::Ok,
+    ),
     (
         Basis::NoExitReport,
         |e| e.exit = None,
