@@ -1,1 +1,51 @@
 //! System call policy, compiled to a BPF filter.
+//!
+//! A [`Policy`] says per system call name what happens: the call is made, fails with an errno, is logged, or ends the
+//! process. [`Policy::prepare`] turns it into a [`Filter`] in the parent; the child installs that by one call
+//! ([`ChildStep::apply`](sandbox_core::ChildStep::apply)).
+//!
+//! What every filter of this crate does, whatever the policy says:
+//! * A call of a foreign architecture (`int 0x80` on `x86_64`) kills the process: numbers mean other calls there.
+//! * A call through the x32 table of `x86_64` kills the process: `ptrace` has a second number there.
+//! * A name that no kernel knows is an error and never skipped. A name that only another architecture has (`open` on
+//!   aarch64) is accepted and has no effect, so that one policy serves all architectures.
+//! * A policy that would stop the start itself is refused: the failure would look like the contestant's.
+//!
+//! The program is a balanced tree over the numbers, about seven comparisons deep for [`Policy::judge`]. Numbers whose
+//! decision needs no argument are decided without loading one, since the kernel (5.11) then caches "allowed" in a bitmap
+//! and does not run the filter at all.
+//!
+//! A filter is not a substitute for namespaces: it sees numbers, never the memory behind a pointer, so it cannot tell
+//! one path from another.
+//!
+//! ```
+//! use sandbox_core::Errno;
+//! use sandbox_seccomp::{Action, Policy};
+//!
+//! let filter = Policy::judge()
+//!     .rule("socket", Action::Errno(Errno::from_raw(13)))
+//!     .prepare()?;
+//! assert!(filter.len() < 300);
+//! # Ok::<(), sandbox_seccomp::Error>(())
+//! ```
+
+mod action;
+mod child;
+mod compile;
+mod condition;
+mod emit;
+mod error;
+mod evaluate;
+mod filter;
+mod instruction;
+mod policy;
+mod profile;
+mod ranges;
+mod sys;
+mod table;
+
+pub use action::Action;
+pub use condition::{ArgCondition, Comparison, Width};
+pub use error::Error;
+pub use filter::Filter;
+pub use policy::{Policy, Rule};

@@ -1,0 +1,90 @@
+//! What happens to a system call.
+
+use sandbox_core::Errno;
+
+/// What the kernel does with a system call that a rule names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum Action {
+    /// The call is made.
+    Allow,
+    /// The call is not made and fails with this errno (1 to 4095).
+    Errno(Errno),
+    /// The whole process dies of `SIGSYS`, with a core dump where core dumps are on.
+    Kill,
+    /// The call is made and the kernel logs it (auditd, or the kernel's own log).
+    Log,
+}
+
+impl Action {
+    /// The return value of the BPF program that means this action; `None` for an errno out of range.
+    pub(crate) fn encode(self) -> Option<u32> {
+        match self {
+            Self::Allow => Some(libc::SECCOMP_RET_ALLOW),
+            Self::Errno(errno) => u32::try_from(errno.raw())
+                .ok()
+                .filter(|number| (1..=MAX_ERRNO).contains(number))
+                .map(|number| libc::SECCOMP_RET_ERRNO | number),
+            Self::Kill => Some(libc::SECCOMP_RET_KILL_PROCESS),
+            Self::Log => Some(libc::SECCOMP_RET_LOG),
+        }
+    }
+
+    /// The action that a return value means; a value that we never emit is [`Action::Kill`], as the kernel has it.
+    pub(crate) fn decode(value: u32) -> Self {
+        match value & libc::SECCOMP_RET_ACTION_FULL {
+            libc::SECCOMP_RET_ALLOW => Self::Allow,
+            libc::SECCOMP_RET_ERRNO => {
+                let number = i32::try_from(value & libc::SECCOMP_RET_DATA).unwrap_or(libc::EPERM);
+                Self::Errno(Errno::from_raw(number))
+            }
+            libc::SECCOMP_RET_LOG => Self::Log,
+            _ => Self::Kill,
+        }
+    }
+
+    /// Whether the call is made.
+    pub(crate) fn permits(self) -> bool {
+        matches!(self, Self::Allow | Self::Log)
+    }
+}
+
+/// The kernel's `MAX_ERRNO`; it cuts greater values down to this one.
+const MAX_ERRNO: u32 = 4095;
+
+#[cfg(test)]
+mod tests {
+    use super::Action;
+    use sandbox_core::Errno;
+
+    #[test]
+    fn every_action_survives_the_encoding() {
+        for action in [
+            Action::Allow,
+            Action::Errno(Errno::from_raw(1)),
+            Action::Errno(Errno::from_raw(4095)),
+            Action::Kill,
+            Action::Log,
+        ] {
+            assert_eq!(Action::decode(action.encode().unwrap()), action);
+        }
+    }
+
+    #[test]
+    fn no_errno_claims_success_or_is_cut_down() {
+        for number in [0, -1, 4096, i32::MIN] {
+            assert_eq!(Action::Errno(Errno::from_raw(number)).encode(), None);
+        }
+    }
+
+    #[test]
+    fn a_foreign_return_value_is_fatal() {
+        assert_eq!(Action::decode(libc::SECCOMP_RET_TRACE), Action::Kill);
+        assert_eq!(Action::decode(0x1234_5678), Action::Kill);
+    }
+}

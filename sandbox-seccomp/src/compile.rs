@@ -1,0 +1,163 @@
+//! Policy to program.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{BpfProgram, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
+
+use crate::{
+    Action, ArgCondition, Comparison, Error, Filter, Policy, Width,
+    emit::{Emitter, Label},
+    instruction::{Instruction, JUMP_EQ, LOAD, OFFSET_ARCH, OFFSET_NR},
+    ranges::{Chain, Decision, Range, ranges},
+    table::Architecture,
+};
+
+/// The kernel's `BPF_MAXINSNS`.
+const MAX_INSTRUCTIONS: usize = 4096;
+
+pub(crate) fn compile(policy: &Policy) -> Result<Filter, Error> {
+    let architecture = Architecture::native()?;
+    let filter = Filter::new(program(policy, architecture)?);
+    permits_setup(&filter, architecture)?;
+    Ok(filter)
+}
+
+/// The program of a policy for an architecture.
+pub(crate) fn program(
+    policy: &Policy,
+    architecture: &Architecture,
+) -> Result<Vec<Instruction>, Error> {
+    let ranges = ranges(policy, architecture)?;
+    let mut layout = Layout::default();
+    layout.tree(&ranges)?;
+
+    // In front of the tree, hence written after it: foreign architectures die before a number is looked at.
+    let emitter = &mut layout.emitter;
+    emitter.push(Instruction::new(LOAD, OFFSET_NR));
+    emitter.push_return(libc::SECCOMP_RET_KILL_PROCESS);
+    emitter.push(Instruction {
+        code: JUMP_EQ,
+        jt: 1,
+        jf: 0,
+        k: architecture.audit,
+    });
+    emitter.push(Instruction::new(LOAD, OFFSET_ARCH));
+
+    let program = layout.emitter.finish();
+    if program.len() > MAX_INSTRUCTIONS {
+        return Err(Error::TooLong {
+            instructions: program.len(),
+        });
+    }
+    Ok(program)
+}
+
+#[derive(Default)]
+struct Layout {
+    emitter: Emitter,
+    /// Calls with the same conditions share their code.
+    chains: BTreeMap<Chain, Label>,
+}
+
+impl Layout {
+    /// Puts a balanced tree of comparisons over the ranges in front.
+    fn tree(&mut self, ranges: &[Range]) -> Result<Label, Error> {
+        match ranges {
+            [] => Ok(self.emitter.near_return(libc::SECCOMP_RET_KILL_PROCESS)),
+            [range] => self.leaf(&range.decision),
+            _ => {
+                let (low, high) = ranges.split_at(ranges.len() / 2);
+                let at_least = self.tree(high)?;
+                let below = self.tree(low)?;
+                let bound = high.first().map_or(0, |range| range.first);
+                Ok(self.emitter.push_split(bound, at_least, below))
+            }
+        }
+    }
+
+    fn leaf(&mut self, decision: &Decision) -> Result<Label, Error> {
+        match decision {
+            Decision::Constant(value) => Ok(self.emitter.near_return(*value)),
+            Decision::Conditional(chain) => match self.chains.get(chain) {
+                Some(&label) => Ok(label),
+                None => self.chain(chain),
+            },
+        }
+    }
+
+    /// Puts the code of a chain in front. The last case is tried first, so it is written last.
+    fn chain(&mut self, chain: &Chain) -> Result<Label, Error> {
+        self.emitter.push_return(chain.otherwise);
+        for (conditions, value) in &chain.cases {
+            let block = matcher(conditions).map_err(|reason| Error::Compile { reason })?;
+            self.emitter.push_return(*value);
+            self.emitter.push_block(&block);
+        }
+        let label = self.emitter.front();
+        self.chains.insert(chain.clone(), label);
+        Ok(label)
+    }
+}
+
+/// Code that goes on with the next instruction where all conditions hold, else with the one after it.
+fn matcher(conditions: &[ArgCondition]) -> Result<Vec<Instruction>, String> {
+    let conditions = conditions
+        .iter()
+        .map(|condition| {
+            let width = match condition.width {
+                Width::Dword => SeccompCmpArgLen::Dword,
+                Width::Qword => SeccompCmpArgLen::Qword,
+            };
+            let (operator, value) = match condition.comparison {
+                Comparison::Eq(v) => (SeccompCmpOp::Eq, v),
+                Comparison::Ne(v) => (SeccompCmpOp::Ne, v),
+                Comparison::Lt(v) => (SeccompCmpOp::Lt, v),
+                Comparison::Le(v) => (SeccompCmpOp::Le, v),
+                Comparison::Gt(v) => (SeccompCmpOp::Gt, v),
+                Comparison::Ge(v) => (SeccompCmpOp::Ge, v),
+                Comparison::MaskedEq { mask, value } => (SeccompCmpOp::MaskedEq(mask), value),
+            };
+            SeccompCondition::new(condition.argument, width, operator, value)
+        })
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())?;
+    let rule = SeccompRule::new(conditions).map_err(|error| error.to_string())?;
+    // The back end begins with two jumps that only its own chain of rules uses: into the rule, and past it.
+    Ok(BpfProgram::from(rule)
+        .into_iter()
+        .skip(2)
+        .map(|instruction| Instruction {
+            code: instruction.code,
+            jt: instruction.jt,
+            jf: instruction.jf,
+            k: instruction.k,
+        })
+        .collect())
+}
+
+/// Calls that the start makes after the filter: the program itself, and the report where that fails.
+///
+/// Pointers and descriptors are not known yet, so a policy that asks for particular ones is refused.
+const SETUP: [(&str, [u64; 6]); 4] = [
+    ("execve", [POINTER, POINTER, POINTER, 0, 0, 0]),
+    ("sendto", [DESCRIPTOR, POINTER, RECORD, MSG_NOSIGNAL, 0, 0]),
+    ("write", [DESCRIPTOR, POINTER, RECORD, 0, 0, 0]),
+    ("exit_group", [1, 0, 0, 0, 0, 0]),
+];
+const POINTER: u64 = 0x7f12_3456_7890;
+const DESCRIPTOR: u64 = 100;
+const RECORD: u64 = 16;
+const MSG_NOSIGNAL: u64 = 0x4000;
+
+fn permits_setup(filter: &Filter, architecture: &Architecture) -> Result<(), Error> {
+    for (syscall, args) in SETUP {
+        let action = match architecture.number(syscall)? {
+            Some(number) => filter.evaluate(architecture.audit, number.into(), args),
+            None => Action::Kill,
+        };
+        if !action.permits() {
+            return Err(Error::BlocksSetup { syscall });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! Lays out a BPF program from its end to its beginning.
+//!
+//! Jumps only go forward and a conditional one reaches 255 instructions. Writing backwards, each target is placed before
+//! the jump to it, so that the distance is known and a target out of reach can be repeated nearer.
+
+use std::collections::BTreeMap;
+
+use crate::instruction::{Instruction, JUMP, JUMP_GE, RETURN};
+
+/// An instruction by its distance from the end of the program; later instructions have smaller labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Label(usize);
+
+/// A program that grows at its front.
+#[derive(Debug, Default)]
+pub(crate) struct Emitter {
+    reversed: Vec<Instruction>,
+    /// The nearest `RETURN` of each value.
+    returns: BTreeMap<u32, Label>,
+}
+
+/// A conditional jump reaches 255; one less, since the other arm of the same jump may need an instruction in between.
+const REACH: usize = 254;
+
+impl Emitter {
+    /// Puts an instruction in front.
+    pub(crate) fn push(&mut self, instruction: Instruction) -> Label {
+        self.reversed.push(instruction);
+        Label(self.reversed.len() - 1)
+    }
+
+    /// Puts a block in front whose jumps stay inside of it or lead to the instruction after it.
+    pub(crate) fn push_block(&mut self, block: &[Instruction]) {
+        self.reversed.extend(block.iter().rev());
+    }
+
+    /// Puts a `RETURN` in front.
+    pub(crate) fn push_return(&mut self, value: u32) -> Label {
+        let label = self.push(Instruction::new(RETURN, value));
+        self.returns.insert(value, label);
+        label
+    }
+
+    /// A `RETURN` of this value that a jump can reach.
+    pub(crate) fn near_return(&mut self, value: u32) -> Label {
+        match self.returns.get(&value) {
+            Some(&label) if self.distance(label) <= REACH => label,
+            // As long as a jump to the old one, and one step shorter at run time.
+            _ => self.push_return(value),
+        }
+    }
+
+    /// The first instruction.
+    pub(crate) fn front(&self) -> Label {
+        Label(self.reversed.len().saturating_sub(1))
+    }
+
+    /// Puts `if accumulator >= bound { at_least } else { below }` in front.
+    pub(crate) fn push_split(&mut self, bound: u32, at_least: Label, below: Label) -> Label {
+        let at_least = self.near(at_least);
+        let below = self.near(below);
+        let jt = self.short(at_least);
+        let jf = self.short(below);
+        self.push(Instruction {
+            code: JUMP_GE,
+            jt,
+            jf,
+            k: bound,
+        })
+    }
+
+    /// The program in the order of execution.
+    pub(crate) fn finish(self) -> Vec<Instruction> {
+        let mut program = self.reversed;
+        program.reverse();
+        program
+    }
+
+    /// How many instructions a jump put in front now would skip to get there.
+    fn distance(&self, label: Label) -> usize {
+        self.reversed.len() - 1 - label.0
+    }
+
+    /// The label, or a jump to it where it is out of reach.
+    fn near(&mut self, label: Label) -> Label {
+        let distance = self.distance(label);
+        if distance <= REACH {
+            return label;
+        }
+        // A program of more than u32::MAX instructions fails the length check long before it would run.
+        self.push(Instruction::new(
+            JUMP,
+            u32::try_from(distance).unwrap_or(u32::MAX),
+        ))
+    }
+
+    /// [`Self::distance`] of a label that [`Self::near`] made sure of.
+    fn short(&self, label: Label) -> u8 {
+        u8::try_from(self.distance(label)).unwrap_or(u8::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Emitter;
+    use crate::{
+        evaluate::{Call, run},
+        instruction::{Instruction, LOAD},
+    };
+
+    #[test]
+    fn targets_out_of_reach_are_reached() {
+        for padding in 0..600 {
+            let mut emitter = Emitter::default();
+            let high = emitter.push_return(1);
+            let low = emitter.push_return(2);
+            for _ in 0..padding {
+                emitter.push(Instruction::new(LOAD, 0));
+            }
+            emitter.push_split(5, high, low);
+            emitter.push(Instruction::new(LOAD, 0));
+            let program = emitter.finish();
+            let result = |nr| {
+                run(
+                    &program,
+                    &Call {
+                        arch: 0,
+                        nr,
+                        args: [0; 6],
+                    },
+                )
+            };
+            assert_eq!((result(4), result(5)), (2, 1), "padding {padding}");
+        }
+    }
+
+    #[test]
+    fn returns_are_shared_while_they_are_near() {
+        let mut emitter = Emitter::default();
+        let first = emitter.near_return(7);
+        assert_eq!(emitter.near_return(7), first);
+        for _ in 0..300 {
+            emitter.push(Instruction::new(LOAD, 0));
+        }
+        assert_ne!(emitter.near_return(7), first);
+    }
+}

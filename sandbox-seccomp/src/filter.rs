@@ -1,0 +1,77 @@
+//! The compiled policy.
+
+use core::fmt;
+use std::sync::Arc;
+
+use sandbox_core::Explain;
+
+use crate::{
+    Action,
+    evaluate::{self, Call},
+    instruction::Instruction,
+};
+
+/// A compiled policy: cheap to clone, installed by the child as it is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Filter {
+    program: Arc<[Instruction]>,
+}
+
+impl Filter {
+    pub(crate) fn new(program: Vec<Instruction>) -> Self {
+        Self {
+            program: program.into(),
+        }
+    }
+
+    pub(crate) fn program(&self) -> &[Instruction] {
+        &self.program
+    }
+
+    /// What the filter does with one call, found by running the compiled program in user space.
+    ///
+    /// `arch` is an `AUDIT_ARCH_*` number. `nr` counts as the kernel reads it: its low 32 bits.
+    #[must_use]
+    pub fn evaluate(&self, arch: u32, nr: i64, args: [u64; 6]) -> Action {
+        let [a, b, c, d, ..] = nr.to_le_bytes();
+        let call = Call {
+            arch,
+            nr: u32::from_le_bytes([a, b, c, d]),
+            args,
+        };
+        Action::decode(evaluate::run(&self.program, &call))
+    }
+
+    /// The number of BPF instructions. Units: instructions; the kernel takes at most 4096.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.program.len()
+    }
+
+    /// Always false: a filter without instructions cannot be made.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.program.is_empty()
+    }
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Filter")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Explain for Filter {
+    fn explain(&self, index: u16) -> String {
+        match index {
+            0 => format!(
+                "install the system call filter of {} instructions (EACCES: no_new_privs is not set; EINVAL: the kernel \
+                 lacks CONFIG_SECCOMP_FILTER)",
+                self.len()
+            ),
+            _ => format!("operation {index} of the system call filter, which has only one"),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Rules by name become decisions by number.
+
+use std::collections::BTreeMap;
+
+use crate::{Action, ArgCondition, Error, Policy, table::Architecture};
+
+/// What is decided about one number.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Decision {
+    /// The same return value for all arguments.
+    Constant(u32),
+    /// Depends on the arguments.
+    Conditional(Chain),
+}
+
+/// A decision that depends on the arguments.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Chain {
+    /// Conditions and return value; the last entry whose conditions hold decides.
+    pub(crate) cases: Vec<(Vec<ArgCondition>, u32)>,
+    /// The return value where none holds.
+    pub(crate) otherwise: u32,
+}
+
+/// A decision for all numbers from `first` up to the next range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) first: u32,
+    pub(crate) decision: Decision,
+}
+
+/// The decision for each number from 0 to `u32::MAX`, neighbours that agree merged. The first range starts at 0.
+pub(crate) fn ranges(policy: &Policy, architecture: &Architecture) -> Result<Vec<Range>, Error> {
+    let default = encode(policy.default_action())?;
+    let spans = named(policy, architecture, default)?
+        .into_iter()
+        .map(|(number, chain)| (number, number, decide(chain)));
+    let traps = architecture.traps.iter().map(|&(first, last)| {
+        (
+            first,
+            last,
+            Decision::Constant(libc::SECCOMP_RET_KILL_PROCESS),
+        )
+    });
+    let mut spans: Vec<_> = spans.chain(traps).collect();
+    spans.sort_unstable_by_key(|&(first, ..)| first);
+
+    let mut ranges: Vec<Range> = Vec::new();
+    let mut push = |first, decision| {
+        if ranges.last().is_none_or(|range| range.decision != decision) {
+            ranges.push(Range { first, decision });
+        }
+    };
+    let mut next = 0;
+    for (first, last, decision) in spans {
+        if first > next {
+            push(next, Decision::Constant(default));
+        }
+        push(first, decision);
+        next = last + 1;
+    }
+    push(next, Decision::Constant(default));
+    Ok(ranges)
+}
+
+/// The chain of every call of this architecture that a rule names.
+fn named(
+    policy: &Policy,
+    architecture: &Architecture,
+    default: u32,
+) -> Result<BTreeMap<u32, Chain>, Error> {
+    let mut chains: BTreeMap<u32, Chain> = BTreeMap::new();
+    for rule in policy.list() {
+        let action = encode(rule.action)?;
+        for name in &rule.syscalls {
+            for condition in &rule.conditions {
+                if let Some(problem) = condition.problem() {
+                    return Err(Error::Condition {
+                        syscall: name.clone(),
+                        condition: *condition,
+                        problem,
+                    });
+                }
+            }
+            let Some(number) = architecture.number(name)? else {
+                continue;
+            };
+            let chain = chains.entry(number).or_insert_with(|| Chain {
+                cases: Vec::new(),
+                otherwise: default,
+            });
+            if rule.conditions.is_empty() {
+                chain.cases.clear();
+                chain.otherwise = action;
+            } else {
+                chain.cases.push((rule.conditions.clone(), action));
+            }
+        }
+    }
+    Ok(chains)
+}
+
+/// Cuts the cases that change nothing, so that a call needs no argument where it can do without.
+fn decide(mut chain: Chain) -> Decision {
+    let idle = chain
+        .cases
+        .iter()
+        .take_while(|(_, action)| *action == chain.otherwise)
+        .count();
+    chain.cases.drain(..idle);
+    if chain.cases.is_empty() {
+        Decision::Constant(chain.otherwise)
+    } else {
+        Decision::Conditional(chain)
+    }
+}
+
+fn encode(action: Action) -> Result<u32, Error> {
+    action.encode().ok_or_else(|| Error::Errno {
+        errno: match action {
+            Action::Errno(errno) => errno.raw(),
+            _ => 0,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decision, ranges};
+    use crate::{Action, ArgCondition, Comparison, Error, Policy, table::Architecture};
+    use sandbox_core::Errno;
+
+    const ALLOW: Decision = Decision::Constant(libc::SECCOMP_RET_ALLOW);
+    const KILL: Decision = Decision::Constant(libc::SECCOMP_RET_KILL_PROCESS);
+
+    fn of(policy: &Policy) -> Vec<(u32, Decision)> {
+        ranges(policy, Architecture::native().unwrap())
+            .unwrap()
+            .into_iter()
+            .map(|range| (range.first, range.decision))
+            .collect()
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn neighbours_merge_and_x32_is_closed() {
+        let policy = Policy::deny_list()
+            .rules(&["read", "write", "open"], Action::Kill)
+            .rule("close", Action::Allow);
+        assert_eq!(
+            of(&policy),
+            [
+                (0, KILL),
+                (3, ALLOW),
+                (512, KILL),
+                (548, ALLOW),
+                (0x4000_0000, KILL),
+                (0x8000_0000, ALLOW)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_condition_that_changes_nothing_costs_nothing() {
+        let policy = Policy::deny_list().rule_if(
+            "kill",
+            [ArgCondition::dword(0, Comparison::Eq(1))],
+            Action::Allow,
+        );
+        assert_eq!(of(&policy), of(&Policy::deny_list()));
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        let native = Architecture::native().unwrap();
+        for (condition, word) in [
+            (ArgCondition::dword(6, Comparison::Eq(0)), "beyond"),
+            (ArgCondition::dword(0, Comparison::Eq(1 << 32)), "longer"),
+            (
+                ArgCondition::qword(0, Comparison::MaskedEq { mask: 1, value: 3 }),
+                "outside",
+            ),
+        ] {
+            let policy = Policy::deny_list().rule_if("kill", [condition], Action::Kill);
+            let error = ranges(&policy, native).unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+        }
+        let policy = Policy::deny_list().rule("kill", Action::Errno(Errno::from_raw(0)));
+        assert_eq!(
+            ranges(&policy, native).unwrap_err(),
+            Error::Errno { errno: 0 }
+        );
+    }
+}

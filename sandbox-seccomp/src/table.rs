@@ -1,0 +1,171 @@
+//! System call names and numbers per architecture.
+
+use crate::Error;
+
+mod aarch64;
+mod riscv64;
+mod x86_64;
+
+/// What a filter must know of an architecture.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Architecture {
+    /// `AUDIT_ARCH_*`: the ELF machine, 64 bits, little-endian.
+    pub(crate) audit: u32,
+    /// Numbers that lead to other calls than the table says, with first and last; they kill.
+    pub(crate) traps: &'static [(u32, u32)],
+    /// Sorted by name.
+    calls: &'static [(&'static str, u32)],
+}
+
+const AUDIT_64BIT_LE: u32 = 0xc000_0000;
+
+/// Every call with bit 30 set goes to the x32 table. 512 to 547 are the x32 calls themselves, which kernels before 5.7
+/// with x32 also made without the bit: 521 was `ptrace`. Linux does not give them to anything else.
+const X32: &[(u32, u32)] = &[(512, 547), (0x4000_0000, 0x7fff_ffff)];
+
+static X86_64: Architecture = Architecture {
+    audit: 62 | AUDIT_64BIT_LE,
+    traps: X32,
+    calls: x86_64::CALLS,
+};
+static AARCH64: Architecture = Architecture {
+    audit: 183 | AUDIT_64BIT_LE,
+    traps: &[],
+    calls: aarch64::CALLS,
+};
+static RISCV64: Architecture = Architecture {
+    audit: 243 | AUDIT_64BIT_LE,
+    traps: &[],
+    calls: riscv64::CALLS,
+};
+
+static ALL: [&Architecture; 3] = [&X86_64, &AARCH64, &RISCV64];
+
+impl Architecture {
+    /// The architecture that this program was built for.
+    pub(crate) fn native() -> Result<&'static Self, Error> {
+        let architecture = std::env::consts::ARCH;
+        // x32 and ilp32 programs are x86_64 and aarch64 with other calls.
+        match architecture {
+            "x86_64" if cfg!(target_pointer_width = "64") => Ok(&X86_64),
+            "aarch64" if cfg!(all(target_pointer_width = "64", target_endian = "little")) => {
+                Ok(&AARCH64)
+            }
+            "riscv64" => Ok(&RISCV64),
+            _ => Err(Error::Architecture { architecture }),
+        }
+    }
+
+    /// The number of a call, `None` where only another architecture has it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSyscall`] where none has it.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u32>, Error> {
+        if let Some(number) = self.find(name) {
+            return Ok(Some(number));
+        }
+        if ALL.iter().any(|other| other.find(name).is_some()) {
+            return Ok(None);
+        }
+        Err(Error::UnknownSyscall {
+            name: name.to_owned(),
+            nearest: nearest(name),
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<u32> {
+        let index = self
+            .calls
+            .binary_search_by_key(&name, |&(known, _)| known)
+            .ok()?;
+        self.calls.get(index).map(|&(_, number)| number)
+    }
+}
+
+/// The known name with the fewest edits, at most two.
+fn nearest(name: &str) -> Option<&'static str> {
+    ALL.iter()
+        .flat_map(|architecture| architecture.calls)
+        .map(|&(known, _)| (edits(name, known), known))
+        .min()
+        .filter(|&(distance, _)| distance <= 2)
+        .map(|(_, known)| known)
+}
+
+/// Levenshtein's distance in bytes.
+fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut previous = row.clone();
+        core::mem::swap(&mut previous, &mut row);
+        let mut left = i + 1;
+        row.clear();
+        row.push(left);
+        for (y, pair) in b.bytes().zip(previous.windows(2)) {
+            let &[diagonal, above] = pair else { continue };
+            left = (diagonal + usize::from(x != y)).min(above.min(left) + 1);
+            row.push(left);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, Architecture, edits};
+    use crate::Error;
+
+    #[test]
+    fn tables_are_sorted_and_without_doubles() {
+        for architecture in ALL {
+            assert!(architecture.calls.is_sorted_by(|a, b| a.0 < b.0));
+            let mut numbers: Vec<_> = architecture.calls.iter().map(|c| c.1).collect();
+            numbers.sort_unstable();
+            assert!(numbers.is_sorted_by(|a, b| a < b));
+            assert!(numbers.iter().all(|&n| n < 512));
+        }
+    }
+
+    #[test]
+    fn the_native_table_agrees_with_libc() {
+        let native = Architecture::native().unwrap();
+        for (name, number) in [
+            ("read", libc::SYS_read),
+            ("execve", libc::SYS_execve),
+            ("mmap", libc::SYS_mmap),
+            ("newfstatat", libc::SYS_newfstatat),
+            ("seccomp", libc::SYS_seccomp),
+            ("clone3", libc::SYS_clone3),
+        ] {
+            let number = u32::try_from(number).unwrap();
+            assert_eq!(native.number(name).unwrap(), Some(number), "{name}");
+        }
+    }
+
+    #[test]
+    fn foreign_names_are_known_and_unknown_ones_get_a_hint() {
+        assert_eq!(super::AARCH64.number("open").unwrap(), None);
+        assert_eq!(super::X86_64.number("riscv_hwprobe").unwrap(), None);
+        let error = super::X86_64.number("opneat").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown system call \"opneat\", did you mean \"openat\"?"
+        );
+        assert!(matches!(
+            super::X86_64.number("not_a_call_at_all"),
+            Err(Error::UnknownSyscall { nearest: None, .. })
+        ));
+    }
+
+    #[test]
+    fn edits_are_counted() {
+        for (a, b, n) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("", "ab", 2),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!(edits(a, b), n);
+        }
+    }
+}
