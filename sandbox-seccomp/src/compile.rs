@@ -89,7 +89,9 @@ impl Layout {
     fn chain(&mut self, chain: &Chain) -> Result<Label, Error> {
         self.emitter.push_return(chain.otherwise);
         for (conditions, value) in &chain.cases {
-            let block = matcher(conditions).map_err(|reason| Error::Compile { reason })?;
+            let block = matcher(conditions).map_err(|error| Error::Compile {
+                reason: error.to_string(),
+            })?;
             self.emitter.push_return(*value);
             self.emitter.push_block(&block);
         }
@@ -100,28 +102,8 @@ impl Layout {
 }
 
 /// Code that goes on with the next instruction where all conditions hold, else with the one after it.
-fn matcher(conditions: &[ArgCondition]) -> Result<Vec<Instruction>, String> {
-    let conditions = conditions
-        .iter()
-        .map(|condition| {
-            let width = match condition.width {
-                Width::Dword => SeccompCmpArgLen::Dword,
-                Width::Qword => SeccompCmpArgLen::Qword,
-            };
-            let (operator, value) = match condition.comparison {
-                Comparison::Eq(v) => (SeccompCmpOp::Eq, v),
-                Comparison::Ne(v) => (SeccompCmpOp::Ne, v),
-                Comparison::Lt(v) => (SeccompCmpOp::Lt, v),
-                Comparison::Le(v) => (SeccompCmpOp::Le, v),
-                Comparison::Gt(v) => (SeccompCmpOp::Gt, v),
-                Comparison::Ge(v) => (SeccompCmpOp::Ge, v),
-                Comparison::MaskedEq { mask, value } => (SeccompCmpOp::MaskedEq(mask), value),
-            };
-            SeccompCondition::new(condition.argument, width, operator, value)
-        })
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())?;
-    let rule = SeccompRule::new(conditions).map_err(|error| error.to_string())?;
+fn matcher(conditions: &[ArgCondition]) -> Result<Vec<Instruction>, seccompiler::BackendError> {
+    let rule = SeccompRule::new(backend(conditions)?)?;
     // The back end begins with two jumps that only its own chain of rules uses: into the rule, and past it.
     Ok(BpfProgram::from(rule)
         .into_iter()
@@ -133,6 +115,29 @@ fn matcher(conditions: &[ArgCondition]) -> Result<Vec<Instruction>, String> {
             k: instruction.k,
         })
         .collect())
+}
+
+/// Conditions as the back end has them.
+fn backend(
+    conditions: &[ArgCondition],
+) -> Result<Vec<SeccompCondition>, seccompiler::BackendError> {
+    let convert = |condition: &ArgCondition| {
+        let width = match condition.width {
+            Width::Dword => SeccompCmpArgLen::Dword,
+            Width::Qword => SeccompCmpArgLen::Qword,
+        };
+        let (operator, value) = match condition.comparison {
+            Comparison::Eq(v) => (SeccompCmpOp::Eq, v),
+            Comparison::Ne(v) => (SeccompCmpOp::Ne, v),
+            Comparison::Lt(v) => (SeccompCmpOp::Lt, v),
+            Comparison::Le(v) => (SeccompCmpOp::Le, v),
+            Comparison::Gt(v) => (SeccompCmpOp::Gt, v),
+            Comparison::Ge(v) => (SeccompCmpOp::Ge, v),
+            Comparison::MaskedEq { mask, value } => (SeccompCmpOp::MaskedEq(mask), value),
+        };
+        SeccompCondition::new(condition.argument, width, operator, value)
+    };
+    conditions.iter().map(convert).collect()
 }
 
 /// Calls that the start makes after the filter: the program itself, and the report where that fails.
@@ -161,3 +166,6 @@ fn permits_setup(filter: &Filter, architecture: &Architecture) -> Result<(), Err
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

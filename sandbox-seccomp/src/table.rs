@@ -14,7 +14,7 @@ pub(crate) struct Architecture {
     /// Numbers that lead to other calls than the table says, with first and last; they kill.
     pub(crate) traps: &'static [(u32, u32)],
     /// Sorted by name.
-    calls: &'static [(&'static str, u32)],
+    pub(crate) calls: &'static [(&'static str, u32)],
 }
 
 const AUDIT_64BIT_LE: u32 = 0xc000_0000;
@@ -39,7 +39,8 @@ static RISCV64: Architecture = Architecture {
     calls: riscv64::CALLS,
 };
 
-static ALL: [&Architecture; 3] = [&X86_64, &AARCH64, &RISCV64];
+/// Every architecture of this crate.
+pub(crate) static ALL: [&Architecture; 3] = [&X86_64, &AARCH64, &RISCV64];
 
 impl Architecture {
     /// The architecture that this program was built for.

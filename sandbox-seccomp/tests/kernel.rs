@@ -1,0 +1,239 @@
+//! Installed filters, as the kernel acts on them and the parent sees it.
+
+use core::ffi::{c_int, c_long};
+
+use sandbox_core::{ChildStep as _, Errno, Explain as _, Stage};
+use sandbox_seccomp::{Action, ArgCondition, Comparison, Filter, Policy};
+
+/// How a forked child ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    Exit(c_int),
+    Signal(c_int),
+}
+
+/// Runs `body` in a forked child, which exits with what it returns. `body` only makes system calls: the harness has
+/// other threads.
+#[expect(unsafe_code, reason = "tests change the process, so they fork first")]
+fn in_child(body: impl FnOnce() -> c_int) -> End {
+    // SAFETY: the child makes system calls only and ends by `_exit`.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0);
+    if pid == 0 {
+        let status = body();
+        // SAFETY: takes any status and does not return.
+        unsafe { libc::_exit(status) };
+    }
+    let mut status = 0;
+    // SAFETY: `status` is a live int and `pid` our own child.
+    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    assert_eq!(waited, pid);
+    if libc::WIFSIGNALED(status) {
+        End::Signal(libc::WTERMSIG(status))
+    } else {
+        End::Exit(libc::WEXITSTATUS(status))
+    }
+}
+
+/// Makes a system call with three arguments and zeros, which some calls insist on; 0 where it succeeded, else its errno.
+#[expect(unsafe_code, reason = "a raw call is what a filter sees")]
+fn errno_of(number: c_long, args: [c_long; 3]) -> c_int {
+    // SAFETY: the callers pass no pointer but NULL, and numbers that do not touch this process's memory.
+    let ret = unsafe { libc::syscall(number, args[0], args[1], args[2], 0_u64, 0_u64, 0_u64) };
+    if ret < 0 {
+        sandbox_core::sys::errno().raw()
+    } else {
+        0
+    }
+}
+
+const NOT_INSTALLED: c_int = 250;
+
+/// Runs `body` under a filter.
+fn under(filter: &Filter, body: impl FnOnce() -> c_int) -> End {
+    in_child(|| {
+        let privileges = errno_of(libc::SYS_prctl, [libc::PR_SET_NO_NEW_PRIVS.into(), 1, 0]);
+        if privileges != 0 || filter.apply().is_err() {
+            return NOT_INSTALLED;
+        }
+        body()
+    })
+}
+
+/// The errno of one call under `Policy::judge()`.
+fn judged(number: c_long, args: [c_long; 3]) -> End {
+    let filter = Policy::judge().prepare().unwrap();
+    under(&filter, || errno_of(number, args))
+}
+
+const SIGSYS: End = End::Signal(libc::SIGSYS);
+
+#[test]
+fn honest_calls_are_made() {
+    assert_eq!(judged(libc::SYS_getppid, [0; 3]), End::Exit(0));
+    for family in [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6] {
+        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+        let end = judged(libc::SYS_socket, [family.into(), kind.into(), 0]);
+        assert_eq!(end, End::Exit(0), "family {family}");
+    }
+    assert_eq!(
+        judged(libc::SYS_prlimit64, [0, libc::RLIMIT_CPU.into(), 0]),
+        End::Exit(0)
+    );
+    assert_eq!(
+        judged(libc::SYS_personality, [0xffff_ffff, 0, 0]),
+        End::Exit(0)
+    );
+}
+
+#[test]
+fn attacks_die_of_sigsys() {
+    for number in [
+        libc::SYS_ptrace,
+        libc::SYS_process_vm_readv,
+        libc::SYS_mount,
+        libc::SYS_fsopen,
+        libc::SYS_unshare,
+        libc::SYS_setns,
+        libc::SYS_chroot,
+        libc::SYS_kexec_load,
+        libc::SYS_open_by_handle_at,
+        libc::SYS_clock_settime,
+    ] {
+        assert_eq!(judged(number, [0; 3]), SIGSYS, "number {number}");
+    }
+}
+
+#[test]
+fn probes_get_the_errno_of_the_table() {
+    let tiocsti_with_high_bits = 0x1_0000_5412;
+    let cases = [
+        (libc::SYS_clone3, [0; 3], libc::ENOSYS),
+        (libc::SYS_io_uring_setup, [0; 3], libc::ENOSYS),
+        (libc::SYS_seccomp, [0; 3], libc::ENOSYS),
+        (
+            libc::SYS_clone,
+            [libc::CLONE_NEWUSER.into(), 0, 0],
+            libc::EPERM,
+        ),
+        (
+            libc::SYS_socket,
+            [libc::AF_VSOCK.into(), 1, 0],
+            libc::EAFNOSUPPORT,
+        ),
+        (
+            libc::SYS_socket,
+            [libc::AF_NETLINK.into(), 3, 0],
+            libc::EAFNOSUPPORT,
+        ),
+        (
+            libc::SYS_socket,
+            [libc::AF_INET.into(), 5, 0],
+            libc::EPROTONOSUPPORT,
+        ),
+        (
+            libc::SYS_socket,
+            [libc::AF_INET6.into(), 1, 132],
+            libc::EPROTONOSUPPORT,
+        ),
+        (libc::SYS_ioctl, [0, tiocsti_with_high_bits, 0], libc::EPERM),
+        (
+            libc::SYS_prctl,
+            [libc::PR_SET_SECCOMP.into(), 2, 0],
+            libc::EINVAL,
+        ),
+        (libc::SYS_prlimit64, [1, 0, 0], libc::EPERM),
+        (libc::SYS_personality, [0x0040_0000, 0, 0], libc::EPERM),
+        (libc::SYS_setresuid, [0, 0, 0], libc::EPERM),
+        (700, [0; 3], libc::ENOSYS),
+    ];
+    for (number, args, errno) in cases {
+        assert_eq!(
+            judged(number, args),
+            End::Exit(errno),
+            "number {number} {args:x?}"
+        );
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn other_tables_of_the_same_processor_are_closed() {
+    let filter = Policy::deny_list().prepare().unwrap();
+    // A kernel without x32 would answer ENOSYS: the signal proves the filter.
+    let x32_getpid = 0x4000_0000 | libc::SYS_getpid;
+    assert_eq!(under(&filter, || errno_of(x32_getpid, [0; 3])), SIGSYS);
+    assert_eq!(under(&filter, int80_getpid), SIGSYS);
+    assert_eq!(
+        under(&filter, || errno_of(libc::SYS_getpid, [0; 3])),
+        End::Exit(0)
+    );
+}
+
+/// `getpid` of i386, which is `writev` to a filter that does not look at the architecture.
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "no library makes a 32-bit call")]
+fn int80_getpid() -> c_int {
+    let mut number = 20_i64;
+    // SAFETY: the call takes no argument; the kernel changes rax and, on 32-bit entry, r8 to r11.
+    unsafe {
+        core::arch::asm!("int 0x80", inlateout("rax") number, out("r8") _, out("r9") _, out("r10") _, out("r11") _);
+    }
+    c_int::from(number < 0)
+}
+
+#[test]
+fn arguments_are_compared_in_full() {
+    let long = ArgCondition::qword(1, Comparison::Gt(0x1_0000_0000));
+    let errno = Action::Errno(Errno::from_raw(77));
+    let filter = Policy::deny_list()
+        .rule_if("getppid", [long], errno)
+        .prepare()
+        .unwrap();
+    for (argument, end) in [
+        (0, 0),
+        (0xffff_ffff, 0),
+        (0x1_0000_0000, 0),
+        (0x1_0000_0001, 77),
+        (0x2_0000_0000, 77),
+        (-1, 77),
+    ] {
+        let seen = under(&filter, || errno_of(libc::SYS_getppid, [0, argument, 0]));
+        assert_eq!(seen, End::Exit(end), "{argument:#x}");
+    }
+}
+
+#[test]
+fn without_no_new_privs_apply_says_why() {
+    let filter = Policy::judge().prepare().unwrap();
+    // Root may install a filter without no_new_privs, so the child gives its ids away.
+    let end = in_child(|| {
+        let nobody = 65_534;
+        if errno_of(libc::SYS_setresuid, [nobody; 3]) != 0 {
+            return NOT_INSTALLED;
+        }
+        match filter.apply() {
+            Ok(()) => 0,
+            Err(fault) => fault.errno.raw(),
+        }
+    });
+    assert_eq!(end, End::Exit(libc::EACCES));
+    assert_eq!(<Filter as sandbox_core::ChildStep>::STAGE, Stage::Seccomp);
+    assert!(filter.explain(0).contains("no_new_privs"));
+}
+
+#[test]
+fn the_kernel_takes_programs_of_every_length_that_we_make() {
+    for rules in [0, 1, 50, 130, 300, 600, 815] {
+        let mut policy = Policy::deny_list();
+        for value in 0..rules {
+            let condition = ArgCondition::qword(0, Comparison::Eq(value));
+            policy = policy.rule_if("getppid", [condition], Action::Errno(Errno::from_raw(77)));
+        }
+        let filter = policy.prepare().unwrap();
+        let hit = |argument| under(&filter, || errno_of(libc::SYS_getppid, [argument, 0, 0]));
+        let first = if rules > 0 { 77 } else { 0 };
+        assert_eq!(hit(0), End::Exit(first), "{rules} rules");
+        assert_eq!(hit(816), End::Exit(0), "{rules} rules");
+    }
+}
