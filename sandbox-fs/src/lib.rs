@@ -1,1 +1,36 @@
-//! Mount engine of a box: rules, tmpfs root, pivot_root.
+//! Mount engine of a box: rules, tmpfs root, `pivot_root(2)`.
+//!
+//! A [`RootSpec`] is a list of wishes. [`RootSpec::prepare`] checks them, opens the sources with the requester's rights and
+//! compiles a [`RootPlan`]. Per spawn [`RootPlan::instantiate`] makes a [`RootInstance`], which init (PID 1 of the box, in
+//! mount and pid namespaces of its own) applies: then `/` is a read-only tmpfs with what the rules put there, and the
+//! host's tree is detached.
+//!
+//! What to rely on:
+//! - Nothing of the host can be reached that no rule names, by no path and with no right; mounts of the host below a bound
+//!   directory come along unless [`MountFlags::NON_RECURSIVE`] says otherwise, restricted like the bind itself.
+//! - Nothing is left on the host: no directory, no mount. All of it goes with the box's mount namespace.
+//! - Without [`MountFlags::WRITABLE`] nothing can be written, on no level below a bind.
+//!
+//! # Kernel
+//! 5.12 for `mount_setattr(2)`; [`sandbox_core::Host::probe`] says so at once.
+
+mod apply;
+mod compile;
+mod dev;
+mod error;
+mod keep;
+mod op;
+mod plan;
+mod resolver;
+mod root;
+mod rule;
+mod source;
+mod sys;
+mod target;
+mod tree;
+
+pub use error::{Bound, Conflict, Error, TargetProblem};
+pub use keep::{KeptDir, KeptEntry, KeptKind};
+pub use plan::{RootInstance, RootPlan, Trees};
+pub use root::RootSpec;
+pub use rule::{FileMode, MountFlags, ProcView, Quota, Requester, Rule};

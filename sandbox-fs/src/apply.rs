@@ -1,0 +1,236 @@
+//! Carries the operations out, in init: between `clone3(2)` and the start of the payload.
+//!
+//! init is privileged in its own namespaces here and everything untrusted is still data, but data that may be hostile: a
+//! bound directory can hold any symbolic link. So no step follows one, each target is opened once and mounted on by
+//! descriptor, and things are made only on tmpfs of the box.
+
+#![deny(
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    clippy::alloc_instead_of_core
+)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![deny(
+    clippy::disallowed_macros,
+    clippy::disallowed_types,
+    clippy::disallowed_methods
+)]
+
+use core::ffi::{CStr, c_int};
+use std::{
+    ffi::CString,
+    os::fd::{AsRawFd as _, OwnedFd},
+};
+
+use sandbox_core::{Errno, Fault};
+
+use crate::{
+    FileMode, ProcView,
+    op::{At, Bind, MAX_TMPFS, Op},
+    sys::{file, mount},
+    tree,
+};
+
+const INVALID: Errno = Errno::from_raw(libc::EINVAL);
+
+/// Where the mounts of binds come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Origin<'a> {
+    /// Detached trees, one per bind, inherited from the parent.
+    Parent(&'a [OwnedFd]),
+    /// init makes them.
+    Init,
+}
+
+/// Carries out all operations. On failure descriptors stay open and the tree half built: the caller ends the process,
+/// and with it its mount namespace.
+pub(crate) fn run(ops: &[Op], binds: &[Bind], origin: Origin<'_>) -> Result<(), Fault> {
+    // The embedder's mask would cut the modes of everything made here.
+    let mask = file::umask(0);
+    let mut builder = Builder {
+        tmpfs: [-1; MAX_TMPFS],
+        binds,
+        origin,
+    };
+    let mut index: u16 = 0;
+    for op in ops {
+        builder.step(op).map_err(Fault::at(index))?;
+        index = index.saturating_add(1);
+    }
+    file::umask(mask);
+    Ok(())
+}
+
+/// Opens one of the kept directories of the finished tree as a place. Its path begins with `/` and meets no symbolic link.
+pub(crate) fn open_kept(kept: &[CString], ops: usize, index: usize) -> Result<c_int, Fault> {
+    let number = u16::try_from(ops.saturating_add(index)).unwrap_or(u16::MAX);
+    let path = kept.get(index).ok_or(INVALID).map_err(Fault::at(number))?;
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    file::openat2(libc::AT_FDCWD, path, flags, libc::RESOLVE_NO_SYMLINKS).map_err(Fault::at(number))
+}
+
+struct Builder<'a> {
+    /// Mount descriptors of the tmpfs, -1 where there is none yet.
+    tmpfs: [c_int; MAX_TMPFS],
+    binds: &'a [Bind],
+    origin: Origin<'a>,
+}
+
+impl Builder<'_> {
+    fn step(&mut self, op: &Op) -> Result<(), Errno> {
+        match op {
+            Op::MakePrivate => mount::make_all_private(),
+            Op::Tmpfs {
+                at,
+                tmpfs,
+                size,
+                inodes,
+                mode,
+                attributes,
+            } => {
+                let mounted = new_tmpfs(size, inodes, mode, *attributes)?;
+                *self.tmpfs.get_mut(*tmpfs).ok_or(INVALID)? = mounted;
+                match at {
+                    Some(at) => self.attach(mounted, at),
+                    None => mount::move_mount_over_root(mounted),
+                }
+            }
+            Op::Directory(at) => file::mkdirat(self.dir(at)?, &at.path, 0o755),
+            Op::File { at, contents, mode } => {
+                let mode = match mode {
+                    FileMode::Plain => 0o444,
+                    FileMode::Executable => 0o555,
+                };
+                let fd = file::create(self.dir(at)?, &at.path, mode)?;
+                file::write_all(fd, contents)?;
+                file::close(fd)
+            }
+            Op::Symlink { at, points_to } => file::symlinkat(points_to, self.dir(at)?, &at.path),
+            Op::Bind { at, bind } => self.bind(at, *bind),
+            Op::Proc { at, view } => {
+                let proc = new_proc(*view)?;
+                self.attach(proc, at)?;
+                file::close(proc)
+            }
+            Op::Seal { tmpfs } => self.seal(*tmpfs),
+            Op::Pivot => {
+                file::fchdir(self.root()?)?;
+                mount::pivot_root_here()
+            }
+            Op::Detach => {
+                mount::umount_detach_here()?;
+                file::chdir_root()
+            }
+            Op::Verify => self.verify(),
+        }
+    }
+
+    fn root(&self) -> Result<c_int, Errno> {
+        self.tmpfs.first().copied().ok_or(INVALID)
+    }
+
+    /// The tmpfs that `at` is relative to.
+    fn dir(&self, at: &At) -> Result<c_int, Errno> {
+        self.tmpfs.get(at.tmpfs).copied().ok_or(INVALID)
+    }
+
+    /// Mounts a detached mount where `at` points.
+    fn attach(&self, mounted: c_int, at: &At) -> Result<(), Errno> {
+        let target = file::openat2(
+            self.dir(at)?,
+            &at.path,
+            libc::O_PATH | libc::O_NOFOLLOW,
+            libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS,
+        )?;
+        // O_PATH|O_NOFOLLOW opens a link itself where RESOLVE_NO_SYMLINKS did not refuse it; a mount never covers one.
+        if file::fstat(target)?.st_mode & libc::S_IFMT == libc::S_IFLNK {
+            return Err(Errno::from_raw(libc::ELOOP));
+        }
+        mount::move_mount(mounted, target)?;
+        file::close(target)
+    }
+
+    fn bind(&self, at: &At, number: usize) -> Result<(), Errno> {
+        let bind = self.binds.get(number).ok_or(INVALID)?;
+        match self.origin {
+            Origin::Parent(trees) => {
+                let tree = trees.get(number).ok_or(INVALID)?;
+                self.attach(tree.as_raw_fd(), at)
+            }
+            Origin::Init => {
+                let path = bind.source.canonical.as_deref().ok_or(INVALID)?;
+                let source = tree::reopen(path, bind.source.identity)?;
+                let tree = tree::make(source, bind).map_err(|(_, errno)| errno)?;
+                file::close(source)?;
+                self.attach(tree, at)?;
+                file::close(tree)
+            }
+        }
+    }
+
+    fn seal(&self, number: usize) -> Result<(), Errno> {
+        let tmpfs = self.tmpfs.get(number).copied().ok_or(INVALID)?;
+        mount::mount_restrict(tmpfs, libc::MOUNT_ATTR_RDONLY, 0)?;
+        require(tmpfs, libc::MOUNT_ATTR_RDONLY)
+    }
+
+    /// `/` is the root tmpfs and read-only, and so nothing of the host is above or below anything but the rules' mounts.
+    fn verify(&self) -> Result<(), Errno> {
+        let root = file::open_path(c"/")?;
+        if file::identity(root)? != file::identity(self.root()?)? {
+            return Err(Errno::from_raw(libc::EXDEV));
+        }
+        require(
+            root,
+            libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV,
+        )?;
+        file::close(root)?;
+        for fd in self.tmpfs {
+            if fd >= 0 {
+                file::close(fd)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The mount at `fd`, one of our own, has these attributes.
+fn require(fd: c_int, attributes: u64) -> Result<(), Errno> {
+    if mount::mount_attributes(fd)? & attributes == attributes {
+        Ok(())
+    } else {
+        Err(Errno::from_raw(libc::EROFS))
+    }
+}
+
+fn new_tmpfs(size: &CStr, inodes: &CStr, mode: &CStr, attributes: u64) -> Result<c_int, Errno> {
+    let context = mount::fsopen(c"tmpfs")?;
+    mount::fsconfig_string(context, c"size", size)?;
+    mount::fsconfig_string(context, c"nr_inodes", inodes)?;
+    mount::fsconfig_string(context, c"mode", mode)?;
+    let mounted = mount::fsmount(context, attributes)?;
+    file::close(context)?;
+    Ok(mounted)
+}
+
+fn new_proc(view: ProcView) -> Result<c_int, Errno> {
+    let context = mount::fsopen(c"proc")?;
+    // 2 would still show every process to a payload whose gid is 0; 4 asks ptrace rights of the reader.
+    mount::fsconfig_string(context, c"hidepid", c"4")?;
+    if view == ProcView::Processes {
+        mount::fsconfig_string(context, c"subset", c"pid")?;
+    }
+    let attributes = libc::MOUNT_ATTR_RDONLY
+        | libc::MOUNT_ATTR_NOSUID
+        | libc::MOUNT_ATTR_NODEV
+        | libc::MOUNT_ATTR_NOEXEC;
+    let mounted = mount::fsmount(context, attributes)?;
+    file::close(context)?;
+    Ok(mounted)
+}

@@ -1,0 +1,211 @@
+//! Everything that can fail before the clone and after the death of the box.
+
+use core::fmt;
+use std::path::PathBuf;
+
+use sandbox_core::{Bytes, Errno};
+
+use crate::{MountFlags, Quota, Rule};
+
+/// Why a tree cannot be prepared, instantiated or read.
+///
+/// Where an errno is the reason, [`std::error::Error::source`] has it and the text does not repeat it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A target is not a path inside the box.
+    #[error("target {target:?} {problem}")]
+    Target {
+        /// As it stands in the rule.
+        target: PathBuf,
+        /// What is wrong with it.
+        problem: TargetProblem,
+    },
+    /// Two rules contradict each other.
+    #[error("`{first}` and `{second}`: {problem}")]
+    Conflict {
+        /// The rule that comes first in the tree.
+        first: Box<Rule>,
+        /// The rule that cannot stand beside it.
+        second: Box<Rule>,
+        /// What is wrong.
+        problem: Conflict,
+    },
+    /// A rule carries flags that nothing would enforce.
+    #[error("`{rule}`: the flags {flags:?} have no meaning here; remove them")]
+    Flags {
+        /// The rule.
+        rule: Box<Rule>,
+        /// The flags in question.
+        flags: MountFlags,
+    },
+    /// A quota is zero, which the kernel reads as "without limit".
+    #[error("the quota of the tmpfs on {target:?} has a zero; give both bytes and inodes a limit")]
+    QuotaZero {
+        /// Where the tmpfs goes.
+        target: PathBuf,
+    },
+    /// What rules put on a tmpfs does not fit there.
+    #[error(
+        "the tmpfs on {target:?} allows {} and {} inodes, its rules need {} and {}",
+        has.bytes, has.inodes, needs.bytes, needs.inodes
+    )]
+    QuotaTooSmall {
+        /// Where the tmpfs goes.
+        target: PathBuf,
+        /// What the rule grants.
+        has: Quota,
+        /// What the rules take before the payload starts.
+        needs: Quota,
+    },
+    /// More than fits a plan.
+    #[error("more than {limit} {what}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many are possible.
+        limit: usize,
+    },
+    /// A text has a NUL byte; the kernel would cut it there.
+    #[error("{text:?} contains a NUL byte")]
+    Nul {
+        /// The text.
+        text: PathBuf,
+    },
+    /// A source cannot be opened with the rights of the requester.
+    ///
+    /// `ENOENT`: it does not exist. `EACCES`: a directory above may not be searched, or it may not be read (or, for a
+    /// writable bind, written). `EROFS`: a writable bind of a read-only filesystem. `ELOOP`: its links form a circle.
+    #[error("cannot open {path:?}, to be bound on {target:?}: {}", source_advice(*source))]
+    Source {
+        /// Path on the host.
+        path: PathBuf,
+        /// Path in the box.
+        target: PathBuf,
+        /// The kernel's reason.
+        source: Errno,
+    },
+    /// The process that opens sources for the requester could not become the requester.
+    ///
+    /// `EPERM`: the embedder lacks `CAP_SETUID` or `CAP_SETGID`.
+    #[error("cannot open sources as uid {uid}: {call} failed")]
+    Requester {
+        /// The requester's user id.
+        uid: u32,
+        /// The system call.
+        call: &'static str,
+        /// The kernel's reason.
+        source: Errno,
+    },
+    /// The mounts of one spawn cannot be made.
+    ///
+    /// `EPERM`: the embedder lacks `CAP_SYS_ADMIN`; use [`Trees::FromInit`](crate::Trees). `EINVAL`: a non-recursive
+    /// bind of a directory with locked mounts below, or a source that is not in this mount namespace.
+    #[error("cannot make a mount of {path:?}: {call} failed")]
+    Tree {
+        /// Path on the host.
+        path: PathBuf,
+        /// The system call.
+        call: &'static str,
+        /// The kernel's reason.
+        source: Errno,
+    },
+    /// A source has no path by which init could find it.
+    #[error("{path:?} has no path in /proc/self/fd; is /proc mounted?")]
+    Pathless {
+        /// Path on the host, as it stands in the rule.
+        path: PathBuf,
+    },
+    /// A kept file cannot be opened or read.
+    ///
+    /// `ELOOP`: a symbolic link in the path. `EXDEV`: the path leaves the kept directory. `ENXIO`, `EACCES`: a device
+    /// or socket.
+    #[error("cannot read {path:?} in the kept directory")]
+    Kept {
+        /// Path below the kept directory.
+        path: PathBuf,
+        /// The kernel's reason.
+        source: Errno,
+    },
+    /// A kept path is something else than a regular file.
+    #[error("{path:?} in the kept directory is not a regular file")]
+    NotRegular {
+        /// Path below the kept directory.
+        path: PathBuf,
+    },
+    /// A kept file or directory is larger than the caller wants to read.
+    #[error("{path:?} in the kept directory has more than {max}")]
+    TooLarge {
+        /// Path below the kept directory.
+        path: PathBuf,
+        /// The caller's bound.
+        max: Bound,
+    },
+}
+
+/// How much a caller wants to read of a kept directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// Contents of a file.
+    Bytes(Bytes),
+    /// Names in a directory.
+    Entries(usize),
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => bytes.fmt(f),
+            Self::Entries(count) => write!(f, "{count} entries"),
+        }
+    }
+}
+
+/// Why a text is not a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TargetProblem {
+    /// Empty, `/` or `.`: the root itself is always the box's own tmpfs.
+    #[error("names the root of the box, which is always its own tmpfs")]
+    Root,
+    /// It has a `..`, which means another place for each tree it is resolved in.
+    #[error("contains `..`")]
+    Parent,
+    /// It has a NUL byte.
+    #[error("contains a NUL byte")]
+    Nul,
+}
+
+/// Why two rules cannot stand together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// Both claim one target.
+    #[error("both want the same target")]
+    SameTarget,
+    /// The second lies below something that is no directory.
+    #[error("the second lies beneath the first, which is not a directory")]
+    BeneathFile,
+    /// The second lies below a symbolic link; no step follows one.
+    #[error("the second lies beneath the first, which is a symbolic link; name the real path")]
+    BeneathSymlink,
+    /// The second lies in proc(5), where nothing can be created and nothing needs to be hidden.
+    #[error("nothing can be placed in a proc")]
+    BeneathProc,
+    /// The second would have to be created on a filesystem of the host.
+    #[error("the second would be created on the host; only mounts go beneath a bind")]
+    CreatedOnHost,
+}
+
+fn source_advice(errno: Errno) -> &'static str {
+    match errno.raw() {
+        libc::ENOENT => "create it, correct the path, or make the bind OPTIONAL",
+        libc::EACCES => {
+            "let the requester search the directories above it and read it (for a writable bind also write it)"
+        }
+        libc::EROFS => "the filesystem is read-only; drop WRITABLE",
+        libc::ELOOP => "its symbolic links form a circle",
+        libc::ENOTDIR => "a part of the path before the last is no directory",
+        _ => "the kernel refused",
+    }
+}

@@ -1,0 +1,203 @@
+//! What a prepared tree is, and what one spawn makes of it.
+
+use std::{
+    ffi::CString,
+    os::fd::{AsRawFd as _, OwnedFd, RawFd},
+};
+
+use sandbox_core::{ChildStep, Explain, Fault, Stage};
+
+use crate::{
+    Error, apply,
+    compile::Compiled,
+    op::{Bind, Op},
+    source::{c_path, own},
+    target::Target,
+    tree,
+};
+
+/// Who makes the mounts of binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Trees {
+    /// The embedder, which needs `CAP_SYS_ADMIN`, from the descriptors it opened in [`RootSpec::prepare`]. What the paths
+    /// mean by now does not matter.
+    ///
+    /// [`RootSpec::prepare`]: crate::RootSpec::prepare
+    FromParent,
+    /// init, in its own user and mount namespace, from the paths; it compares device and inode with what was prepared
+    /// (`ESTALE`). For an embedder without `CAP_SYS_ADMIN`.
+    FromInit,
+}
+
+/// A checked and compiled tree. It can be instantiated any number of times, at once too.
+#[derive(Debug)]
+pub struct RootPlan {
+    ops: Vec<Op>,
+    names: Vec<String>,
+    binds: Vec<Bind>,
+    /// Absolute inside the box.
+    kept: Vec<CString>,
+}
+
+impl RootPlan {
+    pub(crate) fn new(compiled: Compiled, kept: &[Target]) -> Result<Self, Error> {
+        let Compiled {
+            ops,
+            mut names,
+            binds,
+        } = compiled;
+        for target in kept {
+            names.push(format!("keep {}", target.as_path().display()));
+        }
+        let limit = usize::from(u16::MAX);
+        if names.len() > limit {
+            return Err(Error::TooMany {
+                what: "operations in one tree",
+                limit,
+            });
+        }
+        let kept = kept
+            .iter()
+            .map(|target| c_path(&std::path::Path::new("/").join(target.as_path())))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            ops,
+            names,
+            binds,
+            kept,
+        })
+    }
+
+    /// Makes what one spawn needs; call it right before the clone and drop it right after.
+    ///
+    /// # Errors
+    /// With [`Trees::FromParent`] [`Error::Tree`]: `EPERM` without `CAP_SYS_ADMIN`, `EMFILE` (one descriptor per bind),
+    /// `EINVAL` where a source's mount has left this mount namespace. With [`Trees::FromInit`] [`Error::Pathless`].
+    pub fn instantiate(&self, trees: Trees) -> Result<RootInstance<'_>, Error> {
+        let trees = match trees {
+            Trees::FromParent => Some(self.make_trees()?),
+            Trees::FromInit => {
+                let pathless = self.binds.iter().find(|b| b.source.canonical.is_none());
+                if let Some(bind) = pathless {
+                    return Err(Error::Pathless {
+                        path: bind.source.path.clone(),
+                    });
+                }
+                None
+            }
+        };
+        Ok(RootInstance { plan: self, trees })
+    }
+
+    fn make_trees(&self) -> Result<Vec<OwnedFd>, Error> {
+        self.binds
+            .iter()
+            .map(|bind| {
+                tree::make(bind.source.fd.as_raw_fd(), bind)
+                    .map(own)
+                    .map_err(|(call, source)| Error::Tree {
+                        path: bind.source.path.clone(),
+                        call,
+                        source,
+                    })
+            })
+            .collect()
+    }
+
+    /// How many directories [`RootSpec::keep`](crate::RootSpec::keep) named.
+    #[must_use]
+    pub fn kept_len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// What usually is behind an operation's failure, where the errno alone does not say it.
+    #[must_use]
+    pub fn advice(&self, fault: Fault) -> Option<&'static str> {
+        let op = self.ops.get(usize::from(fault.index));
+        match (op, fault.errno.raw()) {
+            (Some(Op::Bind { .. }), libc::EINVAL) => Some(
+                "without NON_RECURSIVE the mounts below come along; with it, in a user namespace, they may not be uncovered",
+            ),
+            (Some(Op::Bind { .. }), libc::ESTALE) => {
+                Some("the source was replaced since it was prepared; prepare again")
+            }
+            (Some(Op::Bind { .. } | Op::Tmpfs { .. } | Op::Proc { .. }), libc::ENOENT) => {
+                Some("beneath a bind the target must exist on the host")
+            }
+            (Some(Op::Bind { .. } | Op::Tmpfs { .. } | Op::Proc { .. }), libc::ELOOP) => {
+                Some("a symbolic link stands in the way of the target; none is followed")
+            }
+            (Some(Op::Bind { .. }), libc::ENOTDIR) => {
+                Some("a directory and a file cannot be mounted on each other")
+            }
+            (Some(Op::Proc { .. }), libc::EPERM) => Some(
+                "the proc of this host is covered in part, as in a container; a user namespace may not mount another",
+            ),
+            (Some(Op::Proc { .. }), libc::EINVAL) => {
+                Some("hidepid=4 and subset=pid need Linux 5.8")
+            }
+            (Some(Op::Pivot), libc::EINVAL) => {
+                Some("pivot_root cannot leave the initial ramfs of the kernel")
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Explain for RootPlan {
+    fn explain(&self, index: u16) -> String {
+        self.names
+            .get(usize::from(index))
+            .cloned()
+            .unwrap_or_else(|| format!("operation {index} of the tree"))
+    }
+}
+
+/// A plan and the mounts of one spawn. Dropping it closes them; what init has attached by then stays.
+#[derive(Debug)]
+pub struct RootInstance<'p> {
+    plan: &'p RootPlan,
+    /// `None`: init makes them.
+    trees: Option<Vec<OwnedFd>>,
+}
+
+impl RootInstance<'_> {
+    /// What init must not close before [`ChildStep::apply`] is through.
+    #[must_use]
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        let trees = self.trees.as_deref().unwrap_or_default();
+        trees.iter().map(|tree| tree.as_raw_fd()).collect()
+    }
+
+    /// Opens a kept directory as a place (`O_PATH`), in init, after [`ChildStep::apply`]. Async-signal-safe.
+    ///
+    /// The descriptor holds the directory's mount beyond the death of the box; pass it to the embedder for
+    /// [`KeptDir`](crate::KeptDir).
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR`, `ELOOP`: the target is not there, or is no directory. `EINVAL`: there is no such index.
+    pub fn open_kept(&self, index: usize) -> Result<RawFd, Fault> {
+        apply::open_kept(&self.plan.kept, self.plan.ops.len(), index)
+    }
+}
+
+#[expect(unsafe_code, reason = "the promise of ChildStep")]
+// SAFETY: `apply::run` borrows the plan, and its file and all that it calls stand under the lint header for code after the
+// clone: raw system calls on memory made before, an array on the stack, no drop but of plain numbers.
+unsafe impl ChildStep for RootInstance<'_> {
+    const STAGE: Stage = Stage::Root;
+
+    fn apply(&self) -> Result<(), Fault> {
+        let origin = match &self.trees {
+            Some(trees) => apply::Origin::Parent(trees),
+            None => apply::Origin::Init,
+        };
+        apply::run(&self.plan.ops, &self.plan.binds, origin)
+    }
+}
+
+impl Explain for RootInstance<'_> {
+    fn explain(&self, index: u16) -> String {
+        self.plan.explain(index)
+    }
+}

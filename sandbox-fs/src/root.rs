@@ -1,0 +1,190 @@
+//! The builder: rules in the user's order, prepared into a plan.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Error, FileMode, MountFlags, ProcView, Quota, Requester, RootPlan, Rule, compile, plan,
+    target::Target,
+};
+
+/// A wish for a root: a tmpfs and the rules that fill it.
+///
+/// The root itself becomes read-only when the rules are carried out; what the box may write is a bind or a tmpfs with
+/// [`MountFlags::WRITABLE`]. Nothing of the host is in it that no rule names. Rules may stand in any order; one may lie
+/// beneath another, as a bind in a tmpfs.
+///
+/// ```
+/// # use sandbox_core::Bytes;
+/// # use sandbox_fs::{MountFlags, Quota, RootSpec};
+/// let root = RootSpec::minimal(Quota { bytes: Bytes::mib(1), inodes: 100 })
+///     .tmpfs("tmp", Quota { bytes: Bytes::mib(64), inodes: 4_000 }, MountFlags::WRITABLE)
+///     .bind("/srv/tests", "tests", MountFlags::NOEXEC | MountFlags::OPTIONAL);
+/// let plan = root.prepare()?;
+/// # Ok::<(), sandbox_fs::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use = "a specification does nothing until it is prepared"]
+pub struct RootSpec {
+    pub(crate) quota: Quota,
+    pub(crate) rules: Vec<Rule>,
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(crate) kept: Vec<PathBuf>,
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(crate) requester: Option<Requester>,
+}
+
+impl RootSpec {
+    /// An empty root. The quota is for directories, links and files that the rules make on the root itself.
+    pub const fn new(quota: Quota) -> Self {
+        Self {
+            quota,
+            rules: Vec::new(),
+            kept: Vec::new(),
+            requester: None,
+        }
+    }
+
+    /// A root in which dynamically linked programs of the host start: `/usr`, the directories beside it, `/proc`, `/dev`.
+    ///
+    /// `/bin`, `/sbin`, `/lib`, `/lib64` and `/lib32` follow the host as it is now: a link into `/usr` becomes a link, a
+    /// directory becomes a bind, what does not exist is left out. `/etc` is not there: a language that needs
+    /// `/etc/alternatives` gets it by a rule.
+    pub fn minimal(quota: Quota) -> Self {
+        let mut spec = Self::new(quota).bind("/usr", "usr", MountFlags::empty());
+        for name in ["bin", "sbin", "lib", "lib64", "lib32"] {
+            let host = Path::new("/").join(name);
+            spec = match fs::read_link(&host) {
+                Ok(to) if to.starts_with("usr") || to.starts_with("/usr") => spec.symlink(name, to),
+                _ => spec.bind(host, name, MountFlags::OPTIONAL),
+            };
+        }
+        spec.proc("proc").dev("dev")
+    }
+
+    /// Adds any rule.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// Shows a file or directory of the host.
+    pub fn bind(
+        self,
+        source: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+        flags: MountFlags,
+    ) -> Self {
+        self.rule(Rule::Bind {
+            source: source.as_ref().into(),
+            target: target.as_ref().into(),
+            flags,
+        })
+    }
+
+    /// Adds an empty directory in memory.
+    pub fn tmpfs(self, target: impl AsRef<Path>, quota: Quota, flags: MountFlags) -> Self {
+        self.rule(Rule::Tmpfs {
+            target: target.as_ref().into(),
+            quota,
+            flags,
+        })
+    }
+
+    /// Adds the box's own proc(5) with the directories of its processes and nothing else.
+    ///
+    /// # Kernel
+    /// 5.8; older ones do not know `subset=pid` and `hidepid=4` (`EINVAL` in [`Stage::Root`](sandbox_core::Stage)).
+    pub fn proc(self, target: impl AsRef<Path>) -> Self {
+        self.rule(Rule::Proc {
+            target: target.as_ref().into(),
+            view: ProcView::Processes,
+        })
+    }
+
+    /// Adds the box's own proc(5) with everything in it: `cpuinfo`, `meminfo`, `sys` and the rest tell about the host.
+    pub fn proc_full(self, target: impl AsRef<Path>) -> Self {
+        self.rule(Rule::Proc {
+            target: target.as_ref().into(),
+            view: ProcView::Full,
+        })
+    }
+
+    /// Adds the minimal dev; `/dev/shm` is there only where a rule puts a tmpfs there.
+    pub fn dev(self, target: impl AsRef<Path>) -> Self {
+        self.rule(Rule::Dev {
+            target: target.as_ref().into(),
+        })
+    }
+
+    /// Adds a file with these contents.
+    pub fn file(
+        self,
+        target: impl AsRef<Path>,
+        contents: impl Into<Vec<u8>>,
+        mode: FileMode,
+    ) -> Self {
+        self.rule(Rule::File {
+            target: target.as_ref().into(),
+            contents: contents.into(),
+            mode,
+        })
+    }
+
+    /// Adds a symbolic link.
+    pub fn symlink(self, target: impl AsRef<Path>, points_to: impl AsRef<Path>) -> Self {
+        self.rule(Rule::Symlink {
+            target: target.as_ref().into(),
+            points_to: points_to.as_ref().into(),
+        })
+    }
+
+    /// Adds an empty directory.
+    pub fn dir(self, target: impl AsRef<Path>) -> Self {
+        self.rule(Rule::Dir {
+            target: target.as_ref().into(),
+        })
+    }
+
+    /// Keeps a directory of the box readable for the embedder when all processes of the box are dead.
+    ///
+    /// The target is usually one of a writable tmpfs or bind; see [`KeptDir`](crate::KeptDir).
+    pub fn keep(mut self, target: impl AsRef<Path>) -> Self {
+        self.kept.push(target.as_ref().into());
+        self
+    }
+
+    /// Opens sources with the rights of this user instead of the embedder's.
+    pub fn requester(mut self, requester: Requester) -> Self {
+        self.requester = Some(requester);
+        self
+    }
+
+    /// The rules, in the order in which they were added.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Checks the rules, opens every source with the requester's rights and compiles the operations.
+    ///
+    /// Opens, but mounts and creates nothing. With a requester other than the embedder itself, a short-lived copy of the
+    /// process opens the sources; the embedder's ids, dumpable flag, signal mask and children stay as they are.
+    ///
+    /// # Errors
+    /// What is wrong with the rules is said before any source is opened: [`Error::Target`], [`Error::Flags`],
+    /// [`Error::QuotaZero`], [`Error::Conflict`] of one target. Then [`Error::Source`] and [`Error::Requester`] for
+    /// sources, [`Error::Conflict`] of nesting and [`Error::QuotaTooSmall`].
+    pub fn prepare(&self) -> Result<RootPlan, Error> {
+        let kept = self
+            .kept
+            .iter()
+            .map(|path| Target::new(path))
+            .collect::<Result<Vec<_>, _>>()?;
+        let compiled = compile::compile(self)?;
+        plan::RootPlan::new(compiled, &kept)
+    }
+}
