@@ -297,8 +297,7 @@ impl Counters {
         Ok(())
     }
 
-    /// On v1 both limits are equal and the kernel charges memory and swap together first, so that it is their joint
-    /// counter which fails; `memory.failcnt` alone would stay 0.
+    /// On v1 the joint limit of memory and swap is the run's own too; it can only be hit first where swap was used.
     fn memory_limit_hits(&self) -> Reading<u64> {
         match (
             self.limit_hits.read(),

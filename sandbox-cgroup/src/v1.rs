@@ -1,34 +1,45 @@
 //! File names and formats of cgroup v1; pure.
 
-use sandbox_core::{Controller, CpuSet, Limits};
+use sandbox_core::{Bytes, Controller, CpuSet, Limits};
 
 use crate::{
     counter::{keyed, number},
     setting::{CPU_PERIOD_USEC, Setting},
 };
 
-/// What the parent of a v1 cpuset group has; a child may have no more.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct CpusetParent {
+/// What the settings depend on beside the limits.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) page_size: u64,
+    /// CPUs of the cpuset parent; a child may have no more.
     pub(crate) cpus: CpuSet,
+    /// Memory nodes of the cpuset parent.
     pub(crate) mems: CpuSet,
 }
+
+/// By how many pages the joint limit of memory and swap is above that of memory: one batch of the kernel's charges.
+///
+/// The kernel charges the joint counter first. With equal limits that one fails, `memory.failcnt` stays 0, and from Linux
+/// 6.15 on the joint `failcnt` does not count either, so that an own OOM would look like an ancestor's. With a batch
+/// between them it is always the memory limit that fails, at the price of at most so many pages of swap.
+const SWAP_SLACK_PAGES: u64 = 64;
 
 /// The limits that `controller` enforces, in the order in which they must be written.
 pub(crate) fn settings(
     controller: Controller,
     limits: &Limits,
-    cpuset: &CpusetParent,
+    around: &Surroundings,
 ) -> Vec<Setting> {
     let mut list = Vec::new();
     match controller {
         Controller::Memory => {
             if let Some(memory) = limits.memory {
                 list.push(Setting::bytes("memory.limit_in_bytes", memory));
-                // Memory and swap together may not be limited below memory alone, so this one comes second. Equal
-                // limits leave no room for swap.
+                let slack = around.page_size.saturating_mul(SWAP_SLACK_PAGES);
+                let joint = Bytes::new(memory.get().saturating_add(slack));
+                // Second, because the joint limit may not be below the other.
                 list.push(
-                    Setting::bytes("memory.memsw.limit_in_bytes", memory).needs_swap_accounting(),
+                    Setting::bytes("memory.memsw.limit_in_bytes", joint).needs_swap_accounting(),
                 );
             }
         }
@@ -57,9 +68,9 @@ pub(crate) fn settings(
         }
         Controller::Cpuset => {
             // A new group has neither, and refuses tasks (ENOSPC) until it has both.
-            let cpus = limits.cpus.clone().unwrap_or_else(|| cpuset.cpus.clone());
+            let cpus = limits.cpus.clone().unwrap_or_else(|| around.cpus.clone());
             list.push(Setting::list("cpuset.cpus", cpus));
-            list.push(Setting::list("cpuset.mems", cpuset.mems.clone()));
+            list.push(Setting::list("cpuset.mems", around.mems.clone()));
         }
         _ => {}
     }
@@ -78,11 +89,12 @@ pub(crate) fn oom_kills(text: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CpusetParent, oom_kills, settings};
+    use super::{Surroundings, oom_kills, settings};
     use sandbox_core::{Bytes, Controller, CpuSet, Limits};
 
     fn written(controller: Controller, limits: &Limits) -> Vec<(&'static str, String)> {
-        let parent = CpusetParent {
+        let parent = Surroundings {
+            page_size: 4096,
             cpus: CpuSet::new([0, 1]),
             mems: CpuSet::new([0]),
         };
@@ -93,8 +105,11 @@ mod tests {
     #[test]
     fn memory_comes_before_memory_and_swap() {
         let limits = Limits::default().memory(Bytes::kib(8));
-        let expected = ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]
-            .map(|f| (f, "8192".to_owned()));
+        let expected = [
+            ("memory.limit_in_bytes", "8192"),
+            ("memory.memsw.limit_in_bytes", "270336"),
+        ];
+        let expected = expected.map(|(file, value)| (file, value.to_owned()));
         assert_eq!(written(Controller::Memory, &limits), expected);
         assert!(written(Controller::Memory, &Limits::default()).is_empty());
     }

@@ -1,6 +1,9 @@
 //! From limits to the groups that a run needs.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use sandbox_core::{Controller, CpuSet, HierarchyVersion, Limits};
 
@@ -9,7 +12,8 @@ use crate::{
     hierarchy::Hierarchy,
     host_limits, mountinfo, node,
     setting::Setting,
-    v1::{self, CpusetParent},
+    sys,
+    v1::{self, Surroundings},
     v2,
 };
 
@@ -131,18 +135,22 @@ impl Wanted<'_> {
 
     fn v1_settings(
         &self,
-        parent: &std::path::Path,
+        parent: &Path,
         controllers: &[Controller],
         limits: &Limits,
     ) -> Result<Vec<Setting>, Error> {
-        let mut cpuset = CpusetParent::default();
+        let mut around = Surroundings {
+            page_size: sys::page_size(),
+            cpus: CpuSet::default(),
+            mems: CpuSet::default(),
+        };
         let mut to_set = controllers.to_vec();
         // A hierarchy that serves cpuset beside others refuses tasks until cpuset is configured, wanted or not.
         if self.hierarchy.controllers.contains(&Controller::Cpuset) {
-            cpuset.cpus = read_list(parent.join("cpuset.effective_cpus"))?;
-            cpuset.mems = read_list(parent.join("cpuset.effective_mems"))?;
+            around.cpus = read_list(parent.join("cpuset.effective_cpus"))?;
+            around.mems = read_list(parent.join("cpuset.effective_mems"))?;
             if let Some(cpus) = &limits.cpus {
-                host_limits::check_cpus(cpus, &cpuset.cpus)?;
+                host_limits::check_cpus(cpus, &around.cpus)?;
             }
             if !to_set.contains(&Controller::Cpuset) {
                 to_set.push(Controller::Cpuset);
@@ -150,12 +158,12 @@ impl Wanted<'_> {
         }
         Ok(to_set
             .iter()
-            .flat_map(|c| v1::settings(*c, limits, &cpuset))
+            .flat_map(|c| v1::settings(*c, limits, &around))
             .collect())
     }
 
     /// Gives the controllers to the children of a v2 group, as far as they do not have them.
-    fn enable(&self, parent: &std::path::Path, controllers: &[Controller]) -> Result<(), Error> {
+    fn enable(&self, parent: &Path, controllers: &[Controller]) -> Result<(), Error> {
         if controllers
             .iter()
             .all(|controller| v2::name(*controller).is_none())
