@@ -162,6 +162,12 @@ pub struct RootInstance<'p> {
 }
 
 impl RootInstance<'_> {
+    /// The plan that this is an instance of.
+    #[must_use]
+    pub fn plan(&self) -> &RootPlan {
+        self.plan
+    }
+
     /// What init must not close before [`ChildStep::apply`] is through.
     #[must_use]
     pub fn descriptors(&self) -> Vec<RawFd> {

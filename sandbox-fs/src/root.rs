@@ -188,3 +188,33 @@ impl RootSpec {
         plan::RootPlan::new(compiled, &kept)
     }
 }
+
+#[cfg(all(test, feature = "serde"))]
+mod tests {
+    use sandbox_core::Bytes;
+
+    use crate::{FileMode, MountFlags, Quota, Requester, RootSpec};
+
+    #[test]
+    fn a_specification_survives_as_data() {
+        let quota = Quota {
+            bytes: Bytes::mib(1),
+            inodes: 10,
+        };
+        let spec = RootSpec::new(quota)
+            .bind("/srv", "srv", MountFlags::NOEXEC | MountFlags::OPTIONAL)
+            .file("etc/x", "x", FileMode::Plain)
+            .proc("proc")
+            .keep("srv")
+            .requester(Requester {
+                uid: 1,
+                gid: 2,
+                groups: vec![3],
+            });
+        let text = serde_json::to_string(&spec).unwrap();
+        assert!(text.contains("\"NOEXEC | OPTIONAL\""), "{text}");
+        assert_eq!(serde_json::from_str::<RootSpec>(&text).unwrap(), spec);
+        let unknown = text.replace("NOEXEC", "SUID");
+        assert!(serde_json::from_str::<RootSpec>(&unknown).is_err());
+    }
+}
