@@ -38,7 +38,9 @@ impl Policy {
     /// A program may not install filters of its own: nothing that a judge runs does, and one that returns errnos would
     /// answer in place of a supervisor that is to be notified.
     ///
-    /// `LeakSanitizer` and debuggers need `ptrace` and so die under this policy.
+    /// Debuggers and `LeakSanitizer` need `ptrace` and do not work under this policy: the sanitizer's tracer process dies
+    /// and the program waits for it (`ASAN_OPTIONS=detect_leaks=0` helps). `getifaddrs(3)` and so node's
+    /// `os.networkInterfaces()` need netlink and fail; `getaddrinfo(3)` does without.
     #[must_use]
     pub fn judge() -> Self {
         Self::allow_list(ENOSYS)

@@ -19,21 +19,40 @@ fn numbers() -> impl Iterator<Item = u32> {
     (0..1024).chain(x32).chain(edges)
 }
 
-/// What the policy says, read from its rules and without the compiler.
-fn meaning(policy: &Policy, architecture: &Architecture, nr: u32, args: [u64; 6]) -> Action {
-    let trapped = |&(first, last): &(u32, u32)| (first..=last).contains(&nr);
-    if architecture.traps.iter().any(trapped) {
-        return Action::Kill;
+/// A policy as its documentation reads, without the compiler.
+struct Meaning<'a> {
+    policy: &'a Policy,
+    architecture: &'a Architecture,
+    /// The rules with the numbers of their calls.
+    rules: Vec<(Vec<u32>, &'a Rule)>,
+}
+
+impl<'a> Meaning<'a> {
+    fn of(policy: &'a Policy, architecture: &'a Architecture) -> Self {
+        let number = |name: &String| architecture.number(name).unwrap();
+        let numbers = |rule: &Rule| rule.syscalls.iter().filter_map(number).collect();
+        Self {
+            policy,
+            architecture,
+            rules: policy
+                .list()
+                .iter()
+                .map(|rule| (numbers(rule), rule))
+                .collect(),
+        }
     }
-    let named = |name: &String| architecture.number(name) == Ok(Some(nr));
-    let decides = |rule: &&Rule| {
-        rule.conditions
-            .iter()
-            .all(|condition| holds(condition, args))
-            && rule.syscalls.iter().any(named)
-    };
-    let last = policy.list().iter().rev().find(decides);
-    last.map_or(policy.default_action(), |rule| rule.action)
+
+    fn action(&self, nr: u32, args: [u64; 6]) -> Action {
+        let trapped = |&(first, last): &(u32, u32)| (first..=last).contains(&nr);
+        if self.architecture.traps.iter().any(trapped) {
+            return Action::Kill;
+        }
+        let decides = |(numbers, rule): &&(Vec<u32>, &Rule)| {
+            numbers.contains(&nr) && rule.conditions.iter().all(|c| holds(c, args))
+        };
+        let last = self.rules.iter().rev().find(decides);
+        last.map_or(self.policy.default_action(), |(_, rule)| rule.action)
+    }
 }
 
 fn holds(condition: &ArgCondition, args: [u64; 6]) -> bool {
@@ -141,6 +160,7 @@ fn neighbours(policy: &Policy) -> Vec<u64> {
 fn assert_means(policy: &Policy, architecture: &Architecture, random: &mut Random, rounds: usize) {
     let filter = filter(policy, architecture);
     let pool = neighbours(policy);
+    let meaning = Meaning::of(policy, architecture);
     for nr in numbers() {
         for round in 0..rounds {
             let args = match round {
@@ -150,7 +170,7 @@ fn assert_means(policy: &Policy, architecture: &Architecture, random: &mut Rando
             };
             assert_eq!(
                 filter.evaluate(architecture.audit, nr.into(), args),
-                meaning(policy, architecture, nr, args),
+                meaning.action(nr, args),
                 "number {nr:#x}, arguments {args:x?}"
             );
         }
@@ -194,7 +214,7 @@ fn random_policies_mean_what_they_say() {
         Action::Errno(Errno::from_raw(1)),
         Action::Errno(Errno::from_raw(38)),
     ];
-    for seed in 1..=12 {
+    for seed in 1..=10 {
         let mut random = Random(seed * 0x9e37_79b9);
         let architecture = random.pick(&ALL);
         let names: Vec<_> = architecture.calls.iter().map(|call| call.0).collect();
@@ -205,31 +225,35 @@ fn random_policies_mean_what_they_say() {
             let conditions = random.conditions(3);
             policy = policy.rule_if(name, conditions, random.pick(&actions));
         }
-        assert_means(&policy, architecture, &mut random, 6);
+        assert_means(&policy, architecture, &mut random, 4);
     }
 }
 
 #[test]
 fn rules_of_many_conditions_stay_whole() {
     let architecture = Architecture::native().unwrap();
-    let mut random = Random(7);
-    for count in [40, 41, 42, 43, 44, 85, 86, 130, 300] {
-        // The last condition decides, the others hold for all arguments.
-        let idle = ArgCondition::qword(0, Comparison::MaskedEq { mask: 0, value: 0 });
-        let mut conditions = vec![idle; count];
-        conditions.push(ArgCondition::qword(3, Comparison::Eq(5)));
-        let policy = Policy::deny_list().rule_if("kill", conditions.clone(), Action::Kill);
-        assert_means(&policy, architecture, &mut random, 3);
-        let filter = filter(&policy, architecture);
-        let number = architecture.number("kill").unwrap().unwrap().into();
-        let hit = [0, 0, 0, 5, 0, 0];
-        assert_eq!(
-            filter.evaluate(architecture.audit, number, hit),
-            Action::Kill
-        );
-        conditions.reverse();
-        let policy = Policy::deny_list().rule_if("kill", conditions, Action::Kill);
-        assert_means(&policy, architecture, &mut random, 3);
+    let number = architecture.number("kill").unwrap().unwrap();
+    let idle = ArgCondition::qword(0, Comparison::MaskedEq { mask: 0, value: 0 });
+    // Around 42 conditions the back end must bridge the first jump that is too long, around 85 the second.
+    for count in [40, 41, 42, 43, 44, 84, 85, 86, 130, 300] {
+        // One condition decides, the others hold for all arguments.
+        for decisive in [0, 1, count / 2, count - 1] {
+            let mut conditions = vec![idle; count];
+            conditions[decisive] = ArgCondition::qword(3, Comparison::Eq(5 | 5 << 32));
+            let policy = Policy::deny_list().rule_if("kill", conditions, Action::Kill);
+            let filter = filter(&policy, architecture);
+            let meaning = Meaning::of(&policy, architecture);
+            for argument in [5 | 5 << 32, 5, 5 << 32, 0] {
+                for nr in [number, number + 1, 0] {
+                    let args = [0, 0, 0, argument, 0, 0];
+                    assert_eq!(
+                        filter.evaluate(architecture.audit, nr.into(), args),
+                        meaning.action(nr, args),
+                        "{count} conditions, {decisive} decides, argument {argument:#x}"
+                    );
+                }
+            }
+        }
     }
 }
 
