@@ -197,6 +197,15 @@ pub enum Conflict {
     CreatedOnHost,
 }
 
+/// The error of two rules that cannot stand together.
+pub(crate) fn conflict(first: &Rule, second: &Rule, problem: Conflict) -> Error {
+    Error::Conflict {
+        first: Box::new(first.clone()),
+        second: Box::new(second.clone()),
+        problem,
+    }
+}
+
 fn source_advice(errno: Errno) -> &'static str {
     match errno.raw() {
         libc::ENOENT => "create it, correct the path, or make the bind OPTIONAL",

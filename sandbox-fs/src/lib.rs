@@ -18,6 +18,7 @@ mod apply;
 mod compile;
 mod dev;
 mod error;
+mod item;
 mod keep;
 mod op;
 mod plan;

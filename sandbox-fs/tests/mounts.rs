@@ -50,7 +50,7 @@ fn a_non_recursive_bind_leaves_submounts_outside() {
         ] {
             let spec = RootSpec::new(ROOMY).bind(dir.path(), "box", flags);
             in_box(&spec, || {
-                assert_eq!(Path::new("/box/below/secret").exists(), seen)
+                assert_eq!(Path::new("/box/below/secret").exists(), seen);
             });
         }
     });
@@ -261,7 +261,7 @@ fn device_nodes_in_a_bind_work_only_with_the_flag() {
         ] {
             let spec = RootSpec::new(ROOMY).bind(dir.path(), "box", flags);
             in_box(&spec, || {
-                assert_eq!(errno(fs::File::open("/box/null")), expected)
+                assert_eq!(errno(fs::File::open("/box/null")), expected);
             });
         }
     });

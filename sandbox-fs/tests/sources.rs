@@ -262,7 +262,7 @@ fn a_quota_that_holds_the_rules_exactly_holds_them_in_the_kernel_too() {
                 .symlink("l", "f")
         };
         in_box(&spec(5, 8192), || {
-            assert_eq!(fs::metadata("/f").unwrap().len(), 5000)
+            assert_eq!(fs::metadata("/f").unwrap().len(), 5000);
         });
         assert!(spec(4, 8192).prepare().is_err());
         assert!(spec(5, 8191).prepare().is_err());

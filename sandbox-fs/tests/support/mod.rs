@@ -124,8 +124,12 @@ pub(crate) fn attempt(
             enter_namespaces(ids);
             let init = fork();
             if init == 0 {
+                let before = open_descriptors();
                 end_with(|| match instance.apply() {
-                    Ok(()) => inside(),
+                    Ok(()) => {
+                        assert_eq!(open_descriptors(), before, "apply left descriptors open");
+                        inside();
+                    }
                     Err(fault) => {
                         let name = plan.explain(fault.index);
                         let text = format!("{name}: {}", fault.errno);
@@ -142,6 +146,17 @@ pub(crate) fn attempt(
     ours.read_to_string(&mut fault).expect("the box ends");
     assert_eq!(reap(spawner), 0, "the box failed; its message is above");
     if fault.is_empty() { Ok(()) } else { Err(fault) }
+}
+
+/// Numbers of the open descriptors; a box has no /proc of the host to ask.
+fn open_descriptors() -> Vec<i32> {
+    (0..256)
+        .filter(|fd| {
+            // SAFETY: takes numbers.
+            let flags = unsafe { libc::fcntl(*fd, libc::F_GETFD) };
+            flags >= 0
+        })
+        .collect()
 }
 
 fn enter_namespaces(ids: Ids) {
