@@ -24,10 +24,10 @@ pub enum Stage {
     Seal,
     /// payload: session, signal dispositions, umask, keyring, scheduling.
     Session,
-    /// payload: descriptors 0, 1 and 2.
-    Stdio,
     /// payload: joins the cgroup of this run.
     Cgroup,
+    /// payload: descriptors 0, 1 and 2.
+    Stdio,
     /// payload: resource limits.
     Rlimits,
     /// payload: securebits, bounding set, groups, gid, uid.
@@ -58,8 +58,8 @@ impl Stage {
         Self::Fork,
         Self::Seal,
         Self::Session,
-        Self::Stdio,
         Self::Cgroup,
+        Self::Stdio,
         Self::Rlimits,
         Self::Credentials,
         Self::Capabilities,

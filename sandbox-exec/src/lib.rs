@@ -1,1 +1,109 @@
-//! Runs one program in a sandbox.
+//! Runs one program in a sandbox: builder, child chain, supervisor, evidence.
+//!
+//! ```no_run
+//! use sandbox_exec::{
+//!     Bytes, Command, Identity, Limits, MountFlags, Policy, Quota, RootSpec, Sandbox, Stdin,
+//! };
+//! use std::time::Duration;
+//!
+//! let quota = Quota { bytes: Bytes::mib(16), inodes: 1_000 };
+//! let sandbox = Sandbox::builder()
+//!     .root(RootSpec::minimal(quota).bind("/srv/submission", "box", MountFlags::empty()))
+//!     .identity(Identity::new(60_042, 60_042))
+//!     .limits(Limits::default().cpu_time(Duration::from_secs(2)).memory(Bytes::mib(256)))
+//!     .policy(Policy::judge())
+//!     .command(&Command::new("/box/a.out").work_dir("/box"))?;
+//! let finished = sandbox.run(Stdin::Bytes(b"1 2\n".to_vec()), Bytes::mib(8))?;
+//! println!("{:?}", finished.outcome.judgement);
+//! # Ok::<(), sandbox_exec::Error>(())
+//! ```
+//!
+//! # Processes
+//! ```text
+//! supervisor (the embedder's process, any thread)
+//!   └ clone3 with all namespaces
+//!     init, PID 1: builds the box, seals itself, reaps, reports; its end is the end of the box
+//!       └ clone3 into the cgroup of the run
+//!         payload, PID 2: joins, attaches, limits, drops, filters, becomes the program
+//! ```
+//! PID 1 is ours, because a program as PID 1 cannot be ended by the default action of a signal: `abort()` would end in
+//! SIGSEGV. init is in no cgroup of the run, so it is neither charged nor killed with it, and can still report.
+//!
+//! # Stages
+//! The only place that states their order; [`Stage`](sandbox_core::Stage) has the same.
+//!
+//! | # | Stage | process | it stands after, because | it stands before, because |
+//! |---|---|---|---|---|
+//! | 1 | `Adopt` | init | | anything can block: another launch's sockets must not stay open in here |
+//! | 2 | `Release` | init | the supervisor writes the id maps | any privileged call in a user namespace |
+//! | 3 | `Namespaces` | init | its ids are mapped | needs `CAP_SYS_ADMIN`, `CAP_NET_ADMIN` |
+//! | 4 | `Root` | init | ids that may own files of its tmpfs | the pivot needs `CAP_SYS_ADMIN` |
+//! | 5 | `Fork` | init | the tree is ready and inherited | the payload must not be PID 1 |
+//! | 6 | `Seal` | init | entering the cgroup needed its capabilities | the gate, stage 14 |
+//! | 7 | `Session` | payload | a process of its own | dispositions and keyring survive `execve(2)` |
+//! | 8 | `Cgroup` | payload | | everything later is charged; the cgroup namespace takes this group as its root |
+//! | 9 | `Stdio` | payload | | `RLIMIT_NOFILE` |
+//! | 10 | `Rlimits` | payload | | needs `CAP_SYS_RESOURCE` where it raises |
+//! | 11 | `Credentials` | payload | | the bounding set needs `CAP_SETPCAP`, so it goes first in here |
+//! | 12 | `Capabilities` | payload | ids are changed with them | |
+//! | 13 | `WorkDir` | payload | the payload's own rights are checked | |
+//! | 14 | `Gate` | payload | init is sealed | untrusted code |
+//! | 15 | `CloseFds` | payload | nothing is left to open | the filter may forbid `close_range(2)` |
+//! | 16 | `NoNewPrivs` | payload | | an unprivileged filter needs it |
+//! | 17 | `Seccomp` | payload | set-up makes calls that the program may not | |
+//! | 18 | `Execve` | payload | [`child::Sealed`] only | |
+//!
+//! A kill from outside between the payload's proof and `execve(2)` (two system calls) counts as the program's own death.
+//!
+//! # What a run leaves in the embedder
+//! Nothing: no descriptor, no child that its own `wait(2)` could see, no changed mask, cwd, umask or id. Signals are blocked
+//! in the calling thread for the moment of the clone. The embedder's CPU affinity is inherited by the box; limit `cpus` for another.
+
+mod builder;
+mod cancel;
+mod capture;
+pub mod child;
+mod command;
+mod error;
+mod explain;
+mod plan;
+mod process;
+mod resources;
+mod running;
+mod sandbox;
+mod spawn;
+mod stdio;
+mod sys;
+mod watch;
+
+pub use builder::{
+    Dangerous, SandboxBuilder, WantsCommand, WantsIdentity, WantsLimits, WantsPolicy, WantsRoot,
+};
+pub use cancel::Canceller;
+pub use command::{Command, Image};
+pub use error::{Error, SetupFailure};
+pub use plan::{InitPlan, Plan};
+pub use process::{
+    capabilities::CapabilityDrop,
+    identity::{Identity, IdentityPlan},
+    rlimits::Rlimits,
+};
+pub use running::{Finished, Running};
+pub use sandbox::Sandbox;
+pub use stdio::{Output, Stdin, StdioPlan};
+
+pub use sandbox_cgroup as cgroup;
+pub use sandbox_core as core;
+pub use sandbox_fs as fs;
+pub use sandbox_ns as ns;
+pub use sandbox_seccomp as seccomp;
+
+pub use sandbox_cgroup::{CgroupParent, Hierarchies};
+pub use sandbox_core::{
+    Basis, Bytes, Controller, ControllerUse, CpuSet, Errno, Evidence, Exit, HierarchyVersion, Host,
+    Judgement, KillReason, LimitError, Limits, Outcome, Reading, Stage, StreamEnd, StreamEvidence,
+    Unavailable, Verdict, judge,
+};
+pub use sandbox_fs::{KeptDir, MountFlags, Quota, Requester, RootSpec};
+pub use sandbox_ns::{IdRange, UserMap};
+pub use sandbox_seccomp::{Action, Policy};

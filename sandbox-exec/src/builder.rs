@@ -1,0 +1,332 @@
+//! The builder: every decision is a state, so nothing is forgotten and nothing decided twice.
+
+use std::sync::Arc;
+
+use caps::{CapSet, Capability};
+use sandbox_cgroup::{CgroupParent, Hierarchies, collect_orphans};
+use sandbox_core::{Host, Limits};
+use sandbox_fs::{RootSpec, Trees};
+use sandbox_ns::{NamespaceSpec, Namespaces, UserMap};
+use sandbox_seccomp::Policy;
+
+use crate::{
+    Command, Error, Identity,
+    process::{
+        identity::{Groups, IdentityPlan},
+        rlimits::Rlimits,
+    },
+    sandbox::{Inner, Sandbox},
+    stdio::LowDescriptors,
+};
+
+/// The uid and gid of init in a box without a user namespace, unless the payload has them: then the next lower.
+const INIT_ID: u32 = 65_534;
+
+/// What has a default.
+#[derive(Debug)]
+struct Settings {
+    host_name: String,
+    parent: CgroupParent,
+    user_map: Option<UserMap>,
+    share_network: bool,
+    keep_groups: bool,
+}
+
+/// Builds a [`Sandbox`]. The order is root, identity, limits, policy, command; each state is named after what it still
+/// wants, and you never need to write these types out.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `command`"]
+pub struct SandboxBuilder<State> {
+    settings: Settings,
+    state: State,
+}
+
+/// Wants the file tree.
+#[derive(Debug)]
+pub struct WantsRoot(());
+
+/// Wants the payload's ids.
+#[derive(Debug)]
+pub struct WantsIdentity {
+    root: RootSpec,
+}
+
+/// Wants the limits.
+#[derive(Debug)]
+pub struct WantsLimits {
+    root: RootSpec,
+    identity: Identity,
+}
+
+/// Wants the system call policy.
+#[derive(Debug)]
+pub struct WantsPolicy {
+    root: RootSpec,
+    identity: Identity,
+    limits: Limits,
+}
+
+/// Wants the program.
+#[derive(Debug)]
+pub struct WantsCommand {
+    root: RootSpec,
+    identity: Identity,
+    limits: Limits,
+    policy: Option<Policy>,
+}
+
+impl SandboxBuilder<WantsRoot> {
+    pub(crate) fn new() -> Self {
+        let settings = Settings {
+            host_name: "box".to_owned(),
+            parent: CgroupParent::Root,
+            user_map: None,
+            share_network: false,
+            keep_groups: false,
+        };
+        Self {
+            settings,
+            state: WantsRoot(()),
+        }
+    }
+
+    /// The file tree of the box.
+    pub fn root(self, root: RootSpec) -> SandboxBuilder<WantsIdentity> {
+        SandboxBuilder {
+            settings: self.settings,
+            state: WantsIdentity { root },
+        }
+    }
+}
+
+impl SandboxBuilder<WantsIdentity> {
+    /// Who the payload is. Boxes that run at the same time should have different uids.
+    pub fn identity(self, identity: Identity) -> SandboxBuilder<WantsLimits> {
+        let WantsIdentity { root } = self.state;
+        SandboxBuilder {
+            settings: self.settings,
+            state: WantsLimits { root, identity },
+        }
+    }
+}
+
+impl SandboxBuilder<WantsLimits> {
+    /// What the run may use.
+    pub fn limits(self, limits: Limits) -> SandboxBuilder<WantsPolicy> {
+        let WantsLimits { root, identity } = self.state;
+        SandboxBuilder {
+            settings: self.settings,
+            state: WantsPolicy {
+                root,
+                identity,
+                limits,
+            },
+        }
+    }
+}
+
+impl SandboxBuilder<WantsPolicy> {
+    /// Which system calls it may make.
+    pub fn policy(self, policy: Policy) -> SandboxBuilder<WantsCommand> {
+        self.with_policy(Some(policy))
+    }
+
+    fn with_policy(self, policy: Option<Policy>) -> SandboxBuilder<WantsCommand> {
+        let WantsPolicy {
+            root,
+            identity,
+            limits,
+        } = self.state;
+        let state = WantsCommand {
+            root,
+            identity,
+            limits,
+            policy,
+        };
+        SandboxBuilder {
+            settings: self.settings,
+            state,
+        }
+    }
+}
+
+impl<State> SandboxBuilder<State> {
+    /// Host name inside; `box` unless told.
+    pub fn host_name(mut self, name: impl Into<String>) -> Self {
+        self.settings.host_name = name.into();
+        self
+    }
+
+    /// Where the cgroups of the runs are made; the root of each hierarchy unless told.
+    pub fn cgroup_parent(mut self, parent: CgroupParent) -> Self {
+        self.settings.parent = parent;
+        self
+    }
+
+    /// Puts the box into a user namespace with these maps: what an ordinary user needs. The identity is then one of its ids.
+    pub fn user_map(mut self, map: UserMap) -> Self {
+        self.settings.user_map = Some(map);
+        self
+    }
+
+    /// The only door to a weaker box; one `grep dangerous` finds every use.
+    pub fn dangerous(self) -> Dangerous<State> {
+        Dangerous(self)
+    }
+}
+
+/// A builder that may leave a control out.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `command`"]
+pub struct Dangerous<State>(SandboxBuilder<State>);
+
+impl<State> Dangerous<State> {
+    /// Shares the embedder's network, its abstract unix sockets included.
+    pub fn share_network(mut self) -> SandboxBuilder<State> {
+        self.0.settings.share_network = true;
+        self.0
+    }
+
+    /// Lets a box whose single-id map denies `setgroups(2)` keep the embedder's supplementary groups, which still open files.
+    pub fn keep_groups(mut self) -> SandboxBuilder<State> {
+        self.0.settings.keep_groups = true;
+        self.0
+    }
+}
+
+impl Dangerous<WantsPolicy> {
+    /// No filter at all: every system call that the kernel gives to an unprivileged process.
+    pub fn without_seccomp(self) -> SandboxBuilder<WantsCommand> {
+        self.0.with_policy(None)
+    }
+}
+
+impl SandboxBuilder<WantsCommand> {
+    /// Checks and compiles everything. Nothing is made on the host yet, but the cgroups that dead owners left are removed.
+    ///
+    /// # Errors
+    /// The first thing that is wrong: a limit, an id, a source that cannot be opened, a rule, a system call name, a path, or a
+    /// kernel that lacks a required call.
+    pub fn command(self, command: &Command) -> Result<Sandbox, Error> {
+        let Self { settings, state } = self;
+        let WantsCommand {
+            root,
+            identity,
+            limits,
+            policy,
+        } = state;
+        Host::probe()?;
+        let _low = LowDescriptors::occupy()?;
+        limits.validate()?;
+        let rlimits = Rlimits::compile(&limits)?;
+        let (payload, init) = identities(identity, &settings)?;
+        let image = command.prepare()?;
+        let filter = policy.map(|policy| policy.prepare()).transpose()?;
+        let namespaces = namespace_spec(&settings).prepare()?;
+        let root = root.prepare()?;
+        let hierarchies = Hierarchies::host()?;
+        collect_orphans(hierarchies, &settings.parent)?;
+        let trees = if privileged() {
+            Trees::FromParent
+        } else {
+            Trees::FromInit
+        };
+        Ok(Sandbox::new(Arc::new(Inner {
+            namespaces,
+            root,
+            trees,
+            payload,
+            init,
+            limits,
+            rlimits,
+            filter,
+            image,
+            hierarchies,
+            parent: settings.parent,
+            // Ids of a user namespace mean nothing to the pipes that the embedder makes.
+            pipe_owner: (settings.user_map.is_none() && privileged()).then_some(identity),
+        })))
+    }
+}
+
+fn privileged() -> bool {
+    // A failed look at the own capabilities counts as none.
+    caps::has_cap(None, CapSet::Effective, Capability::CAP_SYS_ADMIN).unwrap_or(false)
+}
+
+fn namespace_spec(settings: &Settings) -> NamespaceSpec {
+    let mut spec = NamespaceSpec {
+        host_name: Some(settings.host_name.clone()),
+        user_map: settings.user_map.clone(),
+        ..NamespaceSpec::default()
+    };
+    if settings.user_map.is_some() {
+        spec.unshare |= Namespaces::USER;
+    }
+    if settings.share_network {
+        spec.unshare -= Namespaces::NET;
+        spec.loopback = false;
+    }
+    spec
+}
+
+/// The ids of payload and init.
+fn identities(
+    payload: Identity,
+    settings: &Settings,
+) -> Result<(IdentityPlan, IdentityPlan), Error> {
+    let Some(map) = &settings.user_map else {
+        if payload.uid == 0 || payload.gid == 0 {
+            return Err(Error::RootIdentity);
+        }
+        let other = |id| if id == INIT_ID { INIT_ID - 1 } else { INIT_ID };
+        let init = Identity::new(other(payload.uid), other(payload.gid));
+        let plan = |identity| IdentityPlan {
+            identity,
+            groups: Groups::Drop,
+        };
+        return Ok((plan(payload), plan(init)));
+    };
+    for (kind, id, mapped) in [
+        ("uid", payload.uid, map.maps_uid(payload.uid)),
+        ("gid", payload.gid, map.maps_gid(payload.gid)),
+    ] {
+        if !mapped {
+            return Err(Error::UnmappedId { kind, id });
+        }
+    }
+    let groups = if map.denies_setgroups() {
+        let own = nix::unistd::getgroups()
+            .map_err(|e| Error::call("getgroups")(sandbox_core::Errno::from_raw(e as i32)))?;
+        let count = own
+            .iter()
+            .filter(|gid| **gid != nix::unistd::getegid())
+            .count();
+        match count {
+            0 => Groups::NoneToDrop,
+            _ if settings.keep_groups => Groups::Keep,
+            _ => return Err(Error::KeepsGroups { count }),
+        }
+    } else {
+        Groups::Drop
+    };
+    // Another id than the payload's, where the map has one; a single-id map leaves no choice, and the policy then keeps the
+    // payload from prlimit(2) on init.
+    let other = |ranges: &[sandbox_ns::IdRange], id: u32| {
+        let ends = |range: &sandbox_ns::IdRange| {
+            [
+                range.inside.saturating_add(range.count.saturating_sub(1)),
+                range.inside,
+            ]
+        };
+        ranges
+            .iter()
+            .rev()
+            .flat_map(ends)
+            .find(|other| *other != id)
+            .unwrap_or(id)
+    };
+    let init = Identity::new(other(&map.uids, payload.uid), other(&map.gids, payload.gid));
+    let plan = |identity| IdentityPlan { identity, groups };
+    Ok((plan(payload), plan(init)))
+}

@@ -1,0 +1,146 @@
+//! What can go wrong before the program runs.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use sandbox_core::{Errno, HostError, LimitError, Stage};
+
+/// A stage failed in the box. The program has not run, and nothing of the box is left.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("stage {stage} failed: {operation}{}", advice.map(|a| format!(" ({a})")).unwrap_or_default())]
+#[non_exhaustive]
+pub struct SetupFailure {
+    /// The stage.
+    pub stage: Stage,
+    /// The operation, with its arguments, named by the parent from the plan.
+    pub operation: String,
+    /// What to do, where the errno alone misleads.
+    pub advice: Option<&'static str>,
+    /// The kernel's reason.
+    #[source]
+    pub errno: Errno,
+}
+
+/// Why there is no running box.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A stage failed in the child.
+    #[error(transparent)]
+    Setup(#[from] SetupFailure),
+    /// The cgroup of the run.
+    #[error(transparent)]
+    Cgroup(#[from] sandbox_cgroup::Error),
+    /// The namespaces.
+    #[error(transparent)]
+    Namespaces(#[from] sandbox_ns::Error),
+    /// The file tree.
+    #[error(transparent)]
+    Root(#[from] sandbox_fs::Error),
+    /// The system call policy.
+    #[error(transparent)]
+    Policy(#[from] sandbox_seccomp::Error),
+    /// The kernel is too old.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A limit that no run could honour.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// A limit is above the hard limit of the embedding process, which without `CAP_SYS_RESOURCE` cannot be raised.
+    #[error(
+        "limit {field} is {asked}, but {resource} of this process allows {hard} at most: raise its hard limit"
+    )]
+    AboveHardLimit {
+        /// Field of [`Limits`](sandbox_core::Limits).
+        field: &'static str,
+        /// Name of the resource limit.
+        resource: &'static str,
+        /// What was asked for.
+        asked: u64,
+        /// The hard limit.
+        hard: u64,
+    },
+    /// A text has a NUL byte, where the kernel would silently cut it.
+    #[error("{field:?} contains a NUL byte")]
+    Nul {
+        /// Which text.
+        field: String,
+    },
+    /// A path inside the box is not absolute; there is no search along `PATH`.
+    #[error("{field} {} is not an absolute path", path.display())]
+    RelativePath {
+        /// `program` or `work_dir`.
+        field: &'static str,
+        /// What was given.
+        path: PathBuf,
+    },
+    /// An environment variable has an empty name or one with `=`.
+    #[error("{name:?} is no name for an environment variable")]
+    VariableName {
+        /// What was given.
+        name: OsString,
+    },
+    /// Uid or gid 0 outside of a user namespace is the host's root.
+    #[error("uid and gid 0 are the host's root: choose others, or map them with a user namespace")]
+    RootIdentity,
+    /// An id of the payload has no meaning in the box's user namespace.
+    #[error("{kind} {id} is not mapped in the box's user namespace")]
+    UnmappedId {
+        /// `uid` or `gid`.
+        kind: &'static str,
+        /// The id.
+        id: u32,
+    },
+    /// An ordinary user's single-id map forbids `setgroups(2)`, so the box would keep the user's supplementary groups.
+    #[error(
+        "the box would keep {count} supplementary groups: map ranges with newgidmap, or choose dangerous().keep_groups()"
+    )]
+    KeepsGroups {
+        /// How many groups the embedder has.
+        count: usize,
+    },
+    /// The output limit counts bytes of captured streams, and this one goes elsewhere.
+    #[error(
+        "{stream} goes to a descriptor, where the output limit cannot be counted: capture it, or limit file_size instead"
+    )]
+    OutputNotCaptured {
+        /// `stdout` or `stderr`.
+        stream: &'static str,
+    },
+    /// A system call of the supervisor failed.
+    #[error("{call} failed{}", advice.map(|a| format!(" ({a})")).unwrap_or_default())]
+    Syscall {
+        /// The call.
+        call: &'static str,
+        /// What to do, where the errno alone misleads.
+        advice: Option<&'static str>,
+        /// The kernel's reason.
+        #[source]
+        source: Errno,
+    },
+    /// Set-up did not end within a minute: a file system below a source does not answer.
+    #[error("the box was still in set-up after {seconds} s and was killed")]
+    SetupTimeout {
+        /// How long it was given.
+        seconds: u64,
+    },
+    /// The child ended in set-up without a report: something outside killed it.
+    #[error("the child ended in set-up without a report; was it killed from outside?")]
+    Vanished,
+    /// A limit depends on a clock that could not be read while the box ran; the box was killed.
+    #[error("CPU time of the box could not be read, so its limit could not be enforced")]
+    ClockUnreadable(sandbox_core::Unavailable),
+    /// A message from init was not one of ours; the box was killed.
+    #[error("init sent a message that is no record")]
+    ForeignRecord,
+}
+
+impl Error {
+    /// A constructor for `map_err` over the supervisor's own calls.
+    pub(crate) fn call(call: &'static str) -> impl Fn(Errno) -> Self {
+        move |source| Self::Syscall {
+            call,
+            advice: None,
+            source,
+        }
+    }
+}

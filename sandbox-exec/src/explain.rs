@@ -1,0 +1,162 @@
+//! Names of the operations of every stage: the parent's half of what the child reports as numbers.
+
+use sandbox_core::{Explain as _, Fault, Process, Stage, StepFailure};
+
+use crate::{
+    child::{chain, init},
+    error::SetupFailure,
+    plan::Plan,
+    process::{capabilities, identity, rlimits, session},
+};
+
+/// Turns the report of a child into the error of the library.
+pub(crate) fn setup_failure(
+    plan: &Plan<'_>,
+    process: Process,
+    failure: StepFailure,
+) -> SetupFailure {
+    let StepFailure { stage, fault } = failure;
+    SetupFailure {
+        stage,
+        operation: operation(plan, process, stage, fault.index),
+        advice: advice(plan, stage, fault),
+        errno: fault.errno,
+    }
+}
+
+fn operation(plan: &Plan<'_>, process: Process, stage: Stage, index: u16) -> String {
+    let ids = &plan.identity.identity;
+    match stage {
+        Stage::Adopt | Stage::Session => session_operation(index).to_owned(),
+        Stage::Release => "wait for the supervisor's go".to_owned(),
+        Stage::Namespaces => plan.namespaces.explain(index),
+        Stage::Root if index == chain::SEND_KEPT => "send a kept directory home".to_owned(),
+        Stage::Root => plan.root.explain(index),
+        Stage::Fork if index == init::SIGNALS => "signalfd for SIGCHLD".to_owned(),
+        Stage::Fork => "clone3 of the payload".to_owned(),
+        Stage::Seal => seal_operation(plan, index),
+        Stage::Cgroup => plan.cgroup.explain(index),
+        Stage::Stdio => {
+            let stream = ["stdin", "stdout", "stderr"].get(usize::from(index));
+            format!("dup3 of {}", stream.unwrap_or(&"a stream"))
+        }
+        Stage::Rlimits => rlimit_operation(plan, index),
+        Stage::Credentials => credential_operation(index, ids.uid, ids.gid),
+        Stage::Capabilities => capability_operation(index).to_owned(),
+        Stage::WorkDir if index == chain::CHDIR => format!("chdir to {:?}", plan.image.work_dir()),
+        Stage::WorkDir => format!("find the program {:?}", plan.image.program()),
+        Stage::Gate => "wait until init is sealed".to_owned(),
+        Stage::CloseFds => "close_range from 3".to_owned(),
+        Stage::NoNewPrivs => match index {
+            chain::SET_NO_NEW_PRIVS => "set no_new_privs".to_owned(),
+            chain::VERIFY_NO_NEW_PRIVS => "read no_new_privs back".to_owned(),
+            _ => "unblock all signals".to_owned(),
+        },
+        Stage::Seccomp => plan
+            .filter
+            .map_or_else(String::new, |filter| filter.explain(index)),
+        Stage::Execve if index == chain::REPORT => "report before execve".to_owned(),
+        Stage::Execve => format!("execve {:?}", plan.image.program()),
+        other => format!("operation {index} of {other} in {process:?}"),
+    }
+}
+
+fn session_operation(index: u16) -> &'static str {
+    match index {
+        session::NEW_SESSION => "setsid",
+        session::KEYRING => "join a new session keyring",
+        session::SCHEDULER => "reset scheduling policy and nice value",
+        session::IO_PRIORITY => "reset I/O priority",
+        session::PERSONALITY => "reset personality",
+        session::TIMER_SLACK => "reset timer slack",
+        session::DISPOSITIONS => "reset signal dispositions",
+        session::CLOSE => "close the embedder's descriptors",
+        session::OOM_SCORE => "raise oom_score_adj to 0",
+        _ => "unknown operation of the session",
+    }
+}
+
+fn credential_operation(index: u16, uid: u32, gid: u32) -> String {
+    match index {
+        identity::SET_SECUREBITS => "set and lock securebits".to_owned(),
+        identity::DROP_BOUNDING => "drop the capability bounding set".to_owned(),
+        identity::DROP_GROUPS => "setgroups to none".to_owned(),
+        identity::SET_GID => format!("setresgid to {gid}"),
+        identity::SET_UID => format!("setresuid to {uid}"),
+        identity::VERIFY_IDS => format!("read ids {uid}:{gid} back"),
+        identity::VERIFY_GROUPS => "read back that no group is left".to_owned(),
+        other => format!("unknown operation {other} of the credentials"),
+    }
+}
+
+fn capability_operation(index: u16) -> &'static str {
+    match index {
+        capabilities::CLEAR_AMBIENT => "clear the ambient capabilities",
+        capabilities::DROP_SETS => "capset to nothing",
+        capabilities::VERIFY_SETS => "read the empty capability sets back",
+        capabilities::VERIFY_SECUREBITS => "read the locked securebits back",
+        _ => "unknown operation of the capabilities",
+    }
+}
+
+fn seal_operation(plan: &Plan<'_>, index: u16) -> String {
+    let ids = &plan.init.identity.identity;
+    match index {
+        init::SEAL_DESCRIPTORS => "close init's descriptors".to_owned(),
+        init::SEAL_NO_NEW_PRIVS => "set no_new_privs in init".to_owned(),
+        init::SEAL_DUMPABLE => "make init non-dumpable".to_owned(),
+        init::SEAL_GATE => "open the gate".to_owned(),
+        n if n >= init::SEAL_CAPABILITIES => {
+            format!(
+                "{} in init",
+                capability_operation(n - init::SEAL_CAPABILITIES)
+            )
+        }
+        n => format!("{} in init", credential_operation(n, ids.uid, ids.gid)),
+    }
+}
+
+fn rlimit_operation(plan: &Plan<'_>, index: u16) -> String {
+    let at = usize::from(index % rlimits::VERIFY);
+    let (Some((_, name)), Some(value)) = (rlimits::RESOURCES.get(at), plan.rlimits.values.get(at))
+    else {
+        return format!("unknown operation {index} of the limits");
+    };
+    if index < rlimits::VERIFY {
+        format!("set {name} to {value}")
+    } else {
+        format!("read {name} back as {value}")
+    }
+}
+
+/// What to do where the errno alone misleads.
+fn advice(plan: &Plan<'_>, stage: Stage, fault: Fault) -> Option<&'static str> {
+    match (stage, fault.errno.raw()) {
+        (Stage::Root, _) => plan.root.plan().advice(fault),
+        (Stage::WorkDir, libc::ENOENT) if fault.index == chain::FIND_PROGRAM => {
+            Some("no rule of the root brings this program into the box")
+        }
+        (Stage::WorkDir, libc::EACCES) if fault.index == chain::FIND_PROGRAM => Some(
+            "the payload's uid may not execute it: is it executable, is every directory above it searchable, is it on a noexec mount?",
+        ),
+        (Stage::WorkDir, libc::EACCES) => Some("the payload's uid may not enter it"),
+        (Stage::Execve, libc::ENOENT) => Some(
+            "the program is there, so its interpreter or dynamic linker is missing in the box: see `file` and `ldd`",
+        ),
+        (Stage::Execve, libc::ENOEXEC) => Some(
+            "not a program of this machine, and no `#!` line: was it compiled for another architecture?",
+        ),
+        (Stage::Execve, libc::EACCES) => {
+            Some("the program or its interpreter may not be executed by the payload's uid")
+        }
+        (Stage::Execve, libc::EAGAIN) => {
+            Some("the uid has more processes than RLIMIT_NPROC allows")
+        }
+        (Stage::Execve, libc::E2BIG) => Some("arguments and environment are too large"),
+        (Stage::Fork, libc::EAGAIN) => Some("a pids limit of a cgroup above the box is exhausted"),
+        (Stage::Fork, libc::EBUSY) => {
+            Some("the cgroup has controllers enabled for its children, so it can hold no process")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,54 @@
+//! Every compiled part of one start, as the child sees it.
+
+use core::{ffi::c_int, time::Duration};
+
+use sandbox_cgroup::Entry;
+use sandbox_fs::RootInstance;
+use sandbox_ns::NamespacePlan;
+use sandbox_seccomp::Filter;
+
+use crate::{
+    child::ChildChannel,
+    command::Image,
+    process::{identity::IdentityPlan, rlimits::Rlimits},
+    stdio::StdioPlan,
+};
+
+/// The compiled parts of one start. Built in the parent before the clone and only read after it; what a chain passes to
+/// the transitions of [`Child`](crate::child::Child).
+#[derive(Debug)]
+pub struct Plan<'s> {
+    /// What init keeps and who it becomes.
+    pub init: &'s InitPlan,
+    /// Namespaces.
+    pub namespaces: &'s NamespacePlan,
+    /// The new root, with the mounts of this start.
+    pub root: &'s RootInstance<'s>,
+    /// The way into the cgroup of this run.
+    pub cgroup: &'s Entry,
+    /// Descriptors 0, 1 and 2.
+    pub stdio: &'s StdioPlan,
+    /// Resource limits.
+    pub rlimits: &'s Rlimits,
+    /// The payload's ids.
+    pub identity: &'s IdentityPlan,
+    /// The filter; `None` only through [`Dangerous`](crate::Dangerous).
+    pub filter: Option<&'s Filter>,
+    /// The program, its arguments and environment.
+    pub image: &'s Image,
+    pub(crate) channel: ChildChannel,
+}
+
+/// What init needs, compiled.
+#[derive(Debug)]
+pub struct InitPlan {
+    /// The descriptors that survive init's first act, sorted.
+    pub(crate) keep: Box<[c_int]>,
+    /// The ids that init takes for good: others than the payload's, where the user namespace has others.
+    pub(crate) identity: IdentityPlan,
+    /// Whether the embedder is protected from the OOM killer, which the box must not inherit.
+    pub(crate) reset_oom_score: bool,
+    /// How long the box may live if nobody watches it: the wall limit with some slack. The supervisor's own clock comes
+    /// first; this one is for an embedder that never waits.
+    pub(crate) life: Option<Duration>,
+}

@@ -1,0 +1,158 @@
+//! From the limits a user asks for to the sixteen resource limits of a process.
+
+use caps::{CapSet, Capability};
+use core::ffi::c_int;
+use sandbox_core::{Bytes, Limits};
+
+use crate::{
+    Error,
+    process::rlimits::{RESOURCES, Rlimits},
+    sys::process::getrlimit,
+};
+
+/// Size of a core dump: 1, not 0. The kernel still runs a piped `core_pattern` at 0, and at 1 it makes no dump at all.
+const CORE: u64 = 1;
+
+/// Descriptors, where the user asks for no other number.
+const OPEN_FILES: u64 = 1024;
+
+/// Stack of the main thread, where the user asks for no other size: the kernel's own default.
+const STACK: Bytes = Bytes::mib(8);
+
+/// Locked memory: enough for a program that locks a key, too little to pin what a cgroup cannot reclaim.
+const LOCKED: u64 = 64 << 10;
+
+/// Bytes in POSIX message queues: the kernel's own default.
+const MESSAGE_QUEUES: u64 = 819_200;
+
+/// Whole seconds between the limit of CPU time and the back stop of the kernel, `RLIMIT_CPU`. The supervisor comes first
+/// by far; the back stop is for an embedder that never waits.
+const CPU_SLACK_SECONDS: u64 = 1;
+
+impl Rlimits {
+    /// Compiles the limits. What is not asked for gets the value above, or what the embedder has as its hard limit; in no case
+    /// more than that hard limit.
+    pub(crate) fn compile(limits: &Limits) -> Result<Self, Error> {
+        // A failed look at the own capabilities counts as none: then the hard limits bind, and nothing gets weaker.
+        let may_raise =
+            caps::has_cap(None, CapSet::Effective, Capability::CAP_SYS_RESOURCE).unwrap_or(false);
+        let mut values = [0; 16];
+        for (value, (resource, name)) in values.iter_mut().zip(RESOURCES) {
+            let (_, hard) = getrlimit(resource).map_err(Error::call("getrlimit"))?;
+            *value = match asked(limits, resource) {
+                Some((field, asked)) if asked > hard && !may_raise => {
+                    return Err(Error::AboveHardLimit {
+                        field,
+                        resource: name,
+                        asked,
+                        hard,
+                    });
+                }
+                Some((_, asked)) => asked,
+                None => default(limits, resource).unwrap_or(hard).min(hard),
+            };
+        }
+        Ok(Self { values })
+    }
+}
+
+/// The value that the user asks for, with the field of [`Limits`] that says so.
+fn asked(limits: &Limits, resource: c_int) -> Option<(&'static str, u64)> {
+    let bytes = |field, limit: Option<Bytes>| limit.map(|bytes| (field, bytes.get()));
+    match constant(resource) {
+        libc::RLIMIT_AS => bytes("address_space", limits.address_space),
+        libc::RLIMIT_FSIZE => bytes("file_size", limits.file_size),
+        libc::RLIMIT_STACK => bytes("stack", limits.stack),
+        libc::RLIMIT_NOFILE => limits.open_files.map(|n| ("open_files", n.into())),
+        _ => None,
+    }
+}
+
+fn default(limits: &Limits, resource: c_int) -> Option<u64> {
+    match constant(resource) {
+        libc::RLIMIT_CORE => Some(CORE),
+        libc::RLIMIT_CPU => limits.cpu_time.map(|time| {
+            time.as_secs()
+                .saturating_add(u64::from(time.subsec_nanos() > 0) + CPU_SLACK_SECONDS)
+        }),
+        libc::RLIMIT_MEMLOCK => Some(LOCKED),
+        libc::RLIMIT_MSGQUEUE => Some(MESSAGE_QUEUES),
+        libc::RLIMIT_NICE | libc::RLIMIT_RTPRIO => Some(0),
+        libc::RLIMIT_NOFILE => Some(OPEN_FILES),
+        libc::RLIMIT_STACK => Some(STACK.get()),
+        _ => None,
+    }
+}
+
+/// The number with libc's type of the constants, for matching.
+#[expect(clippy::cast_sign_loss, reason = "the numbers are 0 to 15")]
+fn constant(resource: c_int) -> libc::__rlimit_resource_t {
+    resource as libc::__rlimit_resource_t
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CORE, OPEN_FILES};
+    use crate::{
+        Error,
+        process::rlimits::{RESOURCES, Rlimits},
+    };
+    use core::time::Duration;
+    use sandbox_core::{Bytes, Limits};
+
+    fn value(limits: &Limits, name: &str) -> u64 {
+        let at = RESOURCES
+            .iter()
+            .position(|(_, known)| *known == name)
+            .unwrap();
+        Rlimits::compile(limits).unwrap().values[at]
+    }
+
+    #[test]
+    fn what_is_asked_for_is_compiled() {
+        let limits = Limits::default()
+            .open_files(20)
+            .stack(Bytes::mib(1))
+            .file_size(Bytes::kib(4))
+            .address_space(Bytes::mib(512))
+            .cpu_time(Duration::from_millis(1500));
+        assert_eq!(value(&limits, "RLIMIT_NOFILE"), 20);
+        assert_eq!(value(&limits, "RLIMIT_STACK"), 1 << 20);
+        assert_eq!(value(&limits, "RLIMIT_FSIZE"), 4096);
+        assert_eq!(value(&limits, "RLIMIT_AS"), 512 << 20);
+        assert_eq!(value(&limits, "RLIMIT_CPU"), 3);
+    }
+
+    #[test]
+    fn nothing_dangerous_is_inherited() {
+        let none = Limits::default();
+        assert_eq!(
+            value(&none, "RLIMIT_CORE"),
+            CORE.min(value(&none, "RLIMIT_CORE"))
+        );
+        assert!(value(&none, "RLIMIT_NOFILE") <= OPEN_FILES);
+        assert_eq!(value(&none, "RLIMIT_RTPRIO"), 0);
+    }
+
+    #[test]
+    fn more_than_the_hard_limit_is_an_error_or_a_right() {
+        let limits = Limits::default().open_files(1 << 20);
+        match Rlimits::compile(&limits) {
+            Err(Error::AboveHardLimit {
+                field: "open_files",
+                asked,
+                ..
+            }) => {
+                assert_eq!(asked, 1 << 20);
+            }
+            Ok(rlimits) => {
+                let at = RESOURCES
+                    .iter()
+                    .position(|(_, name)| *name == "RLIMIT_NOFILE")
+                    .unwrap();
+                assert_eq!(rlimits.values[at], 1 << 20);
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A compiled box.
+
+use std::sync::Arc;
+
+use sandbox_cgroup::{CgroupParent, Hierarchies};
+use sandbox_core::Limits;
+use sandbox_fs::{RootPlan, Trees};
+use sandbox_ns::NamespacePlan;
+use sandbox_seccomp::Filter;
+
+use crate::{
+    Error, Finished, Identity, Output, Running, SandboxBuilder, Stdin, WantsRoot,
+    child::{Chain, standard_chain},
+    command::Image,
+    process::{identity::IdentityPlan, rlimits::Rlimits},
+    spawn,
+};
+
+/// A compiled box: reusable, `Send + Sync`, cheap to clone. Nothing of it is on the host until [`Sandbox::spawn`].
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    inner: Arc<Inner>,
+}
+
+/// What every run of a sandbox shares.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) namespaces: NamespacePlan,
+    pub(crate) root: RootPlan,
+    pub(crate) trees: Trees,
+    pub(crate) payload: IdentityPlan,
+    pub(crate) init: IdentityPlan,
+    pub(crate) limits: Limits,
+    pub(crate) rlimits: Rlimits,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) image: Image,
+    pub(crate) hierarchies: &'static Hierarchies,
+    pub(crate) parent: CgroupParent,
+    pub(crate) pipe_owner: Option<Identity>,
+}
+
+impl Sandbox {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    /// Starts building.
+    pub fn builder() -> SandboxBuilder<WantsRoot> {
+        SandboxBuilder::new()
+    }
+
+    /// Starts a run in a box of its own and returns once `execve(2)` has succeeded.
+    ///
+    /// Limits are enforced by [`Running::wait`]; call it at once, in a thread per box. A box that nobody waits for still ends:
+    /// a second after its wall limit, at its CPU limit by `RLIMIT_CPU`, when [`Running`] is dropped, or with this process.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] names the stage and operation that failed in the child; [`Error::Cgroup`] a limit that this host
+    /// cannot apply. The program has not run then, and nothing is left behind.
+    pub fn spawn(&self, stdin: Stdin, stdout: Output, stderr: Output) -> Result<Running, Error> {
+        // SAFETY: the family's own chain keeps the promise; see `child`.
+        #[expect(unsafe_code, reason = "the one caller inside the family")]
+        unsafe {
+            self.spawn_with(standard_chain, stdin, stdout, stderr)
+        }
+    }
+
+    /// [`Sandbox::spawn`] with a chain of stages written by the embedder.
+    ///
+    /// # Safety
+    /// The chain runs between `clone3(2)` and `execve(2)`: it must be async-signal-safe, as the module [`child`](crate::child)
+    /// says. It is called once in init, and returns there only to fail; in the payload, it must end in
+    /// [`Child::execve`](crate::child::Child::execve).
+    ///
+    /// # Errors
+    /// As [`Sandbox::spawn`].
+    #[expect(unsafe_code, reason = "the chain's promise is the caller's")]
+    pub unsafe fn spawn_with(
+        &self,
+        chain: Chain,
+        stdin: Stdin,
+        stdout: Output,
+        stderr: Output,
+    ) -> Result<Running, Error> {
+        // SAFETY: promised by the caller.
+        unsafe { spawn::start(&self.inner, chain, stdin, stdout, stderr) }
+    }
+
+    /// Runs the program to its end with captured output.
+    ///
+    /// # Errors
+    /// As [`Sandbox::spawn`] and [`Running::wait`].
+    pub fn run(&self, stdin: Stdin, keep: sandbox_core::Bytes) -> Result<Finished, Error> {
+        let capture = || Output::Capture { keep };
+        self.spawn(stdin, capture(), capture())?.wait()
+    }
+}

@@ -1,0 +1,289 @@
+//! Descriptors: pipes, sockets, polling, closing.
+
+#![deny(
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    clippy::alloc_instead_of_core
+)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![deny(
+    clippy::disallowed_macros,
+    clippy::disallowed_types,
+    clippy::disallowed_methods
+)]
+#![expect(unsafe_code, reason = "system call module")]
+
+use core::{
+    ffi::{CStr, c_int, c_uint},
+    time::Duration,
+};
+use std::os::fd::{FromRawFd as _, OwnedFd};
+
+use sandbox_core::{
+    Errno, Record,
+    sys::{check, check_int, retry},
+};
+
+/// Takes ownership of a descriptor that the kernel has just made.
+pub(crate) fn own(fd: c_int) -> OwnedFd {
+    // SAFETY: every caller passes the fresh result of a system call that nothing else owns.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// pipe2(2), close-on-exec: read end and write end.
+pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let mut fds = [0; 2];
+    // SAFETY: room for two descriptors.
+    check_int(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) })?;
+    let [read, write] = fds;
+    Ok((own(read), own(write)))
+}
+
+/// A pair of connected sockets that keep messages whole, close-on-exec.
+pub(crate) fn message_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let mut fds = [0; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: room for two descriptors.
+    check_int(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
+    let [a, b] = fds;
+    Ok((own(a), own(b)))
+}
+
+/// eventfd(2) at 0, close-on-exec.
+pub(crate) fn eventfd() -> Result<OwnedFd, Errno> {
+    // SAFETY: plain integers.
+    Ok(own(check_int(unsafe {
+        libc::eventfd(0, libc::EFD_CLOEXEC)
+    })?))
+}
+
+/// Adds 1 to an eventfd.
+pub(crate) fn eventfd_signal(fd: c_int) -> Result<(), Errno> {
+    let one = 1_u64.to_ne_bytes();
+    // SAFETY: eight live bytes.
+    retry(|| check(unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) as i64 }).map(drop))
+}
+
+/// Waits until an eventfd is above 0 and takes its value.
+pub(crate) fn eventfd_wait(fd: c_int) -> Result<(), Errno> {
+    let mut value = [0_u8; 8];
+    // SAFETY: eight live bytes.
+    retry(|| check(unsafe { libc::read(fd, value.as_mut_ptr().cast(), 8) as i64 }).map(drop))
+}
+
+/// read(2): how many bytes came, 0 at the end of the stream.
+pub(crate) fn read(fd: c_int, buffer: &mut [u8]) -> Result<usize, Errno> {
+    retry(|| {
+        // SAFETY: pointer and length of one live, exclusively borrowed slice.
+        let n = check(unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) as i64 })?;
+        usize::try_from(n).map_err(|_| Errno::from_raw(libc::EIO))
+    })
+}
+
+/// write(2) of a whole short buffer.
+pub(crate) fn write(fd: c_int, bytes: &[u8]) -> Result<(), Errno> {
+    // SAFETY: pointer and length of one live slice.
+    retry(|| check(unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) as i64 }).map(drop))
+}
+
+/// open(2) for writing.
+pub(crate) fn open_write(path: &CStr) -> Result<c_int, Errno> {
+    // SAFETY: a live C string.
+    check_int(unsafe { libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) })
+}
+
+/// close(2).
+pub(crate) fn close(fd: c_int) -> Result<(), Errno> {
+    // SAFETY: only called in the child, for descriptors that it made and uses no more.
+    check_int(unsafe { libc::close(fd) }).map(drop)
+}
+
+/// dup3(2) without close-on-exec: `target` survives the exec.
+pub(crate) fn dup_onto(fd: c_int, target: c_int) -> Result<(), Errno> {
+    // SAFETY: plain integers; `target` is 0, 1 or 2, whose old meaning in the child is given up.
+    retry(|| check_int(unsafe { libc::dup3(fd, target, 0) }).map(drop))
+}
+
+/// Makes reads from this end return `EAGAIN` instead of blocking.
+pub(crate) fn set_nonblocking(fd: c_int) -> Result<(), Errno> {
+    // SAFETY: plain integers; the open file description is the caller's own pipe end.
+    check_int(unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK) }).map(drop)
+}
+
+/// Whether the number is an open descriptor.
+pub(crate) fn is_open(fd: c_int) -> bool {
+    // SAFETY: plain integers.
+    check_int(unsafe { libc::fcntl(fd, libc::F_GETFD) }).is_ok()
+}
+
+/// fchown(2).
+pub(crate) fn fchown(fd: c_int, uid: u32, gid: u32) -> Result<(), Errno> {
+    // SAFETY: plain integers.
+    check_int(unsafe { libc::fchown(fd, uid, gid) }).map(drop)
+}
+
+fn close_range(first: c_uint, last: c_uint) -> Result<(), Errno> {
+    // SAFETY: only called in the child, which uses none of the closed descriptors again.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+}
+
+/// Closes every descriptor from `first` on but those in `keep`, which is sorted.
+pub(crate) fn close_all_but(first: c_uint, keep: &[c_int]) -> Result<(), Errno> {
+    let mut low = first;
+    for fd in keep {
+        let fd = fd.unsigned_abs();
+        if fd > low {
+            close_range(low, fd.saturating_sub(1))?;
+        }
+        low = low.max(fd.saturating_add(1));
+    }
+    close_range(low, c_uint::MAX)
+}
+
+/// A sealed, seekable file in memory with these contents: nobody can change it, whoever gets the descriptor.
+pub(crate) fn sealed_memfd(contents: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // SAFETY: a live C string and plain flags.
+    let fd = own(check_int(unsafe {
+        libc::memfd_create(c"stdin".as_ptr(), flags)
+    })?);
+    let raw = std::os::fd::AsRawFd::as_raw_fd(&fd);
+    let mut rest = contents;
+    while !rest.is_empty() {
+        // SAFETY: pointer and length of one live slice.
+        let n =
+            retry(|| check(unsafe { libc::write(raw, rest.as_ptr().cast(), rest.len()) as i64 }))?;
+        rest = usize::try_from(n)
+            .ok()
+            .and_then(|n| rest.get(n..))
+            .unwrap_or_default();
+    }
+    let seals = libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
+    // SAFETY: plain integers.
+    check_int(unsafe { libc::fcntl(raw, libc::F_ADD_SEALS, seals) })?;
+    // SAFETY: plain integers.
+    check(unsafe { libc::lseek(raw, 0, libc::SEEK_SET) })?;
+    Ok(fd)
+}
+
+/// ppoll(2) with the signal mask as it is; `None` waits for ever. How many entries have events.
+pub(crate) fn poll(fds: &mut [libc::pollfd], timeout: Option<Duration>) -> Result<c_int, Errno> {
+    let timeout = timeout.map(|t| libc::timespec {
+        tv_sec: t.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: t.subsec_nanos().into(),
+    });
+    let timeout = timeout
+        .as_ref()
+        .map_or(core::ptr::null(), core::ptr::from_ref);
+    let count = fds.len() as libc::nfds_t;
+    // SAFETY: pointer and length of one live slice, a live or null timeout, no mask.
+    check_int(unsafe { libc::ppoll(fds.as_mut_ptr(), count, timeout, core::ptr::null()) })
+}
+
+/// One descriptor in flight: a control message of exactly this layout, see cmsg(3).
+#[repr(C, align(8))]
+struct RightsMessage {
+    header: libc::cmsghdr,
+    fd: c_int,
+}
+
+fn rights_message(fd: c_int) -> RightsMessage {
+    RightsMessage {
+        header: libc::cmsghdr {
+            cmsg_len: core::mem::offset_of!(RightsMessage, fd).saturating_add(size_of::<c_int>()),
+            cmsg_level: libc::SOL_SOCKET,
+            cmsg_type: libc::SCM_RIGHTS,
+        },
+        fd,
+    }
+}
+
+/// What came over a socket of the box.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A record.
+    Record([u8; Record::SIZE]),
+    /// A descriptor, with one byte of data.
+    Descriptor(OwnedFd),
+    /// One byte: the supervisor lets init go on.
+    Go,
+    /// The other side has closed.
+    End,
+    /// Nothing yet.
+    Empty,
+    /// Something that is neither.
+    Foreign,
+}
+
+/// Sends one descriptor with one byte of data.
+pub(crate) fn send_descriptor(socket: c_int, fd: c_int) -> Result<(), Errno> {
+    let mut byte = 0_u8;
+    let mut data = libc::iovec {
+        iov_base: (&raw mut byte).cast(),
+        iov_len: 1,
+    };
+    let mut control = rights_message(fd);
+    // SAFETY: an all-zero msghdr is valid: no name, no data, no control.
+    let mut header: libc::msghdr = unsafe { core::mem::zeroed() };
+    header.msg_iov = &raw mut data;
+    header.msg_iovlen = 1;
+    header.msg_control = (&raw mut control).cast();
+    header.msg_controllen = size_of::<RightsMessage>();
+    // SAFETY: the header points at one live byte and one live control message of the stated size.
+    retry(|| check(unsafe { libc::sendmsg(socket, &raw const header, libc::MSG_NOSIGNAL) as i64 }))
+        .map(drop)
+}
+
+/// Sends the byte that lets init go on.
+pub(crate) fn send_go(socket: c_int) -> Result<(), Errno> {
+    let byte = 0_u8;
+    retry(|| {
+        // SAFETY: one live byte.
+        check(unsafe { libc::send(socket, (&raw const byte).cast(), 1, libc::MSG_NOSIGNAL) as i64 })
+    })
+    .map(drop)
+}
+
+/// Receives one message, waiting for it or not.
+pub(crate) fn receive(socket: c_int, wait: bool) -> Result<Message, Errno> {
+    let mut bytes = [0_u8; Record::SIZE];
+    let mut data = libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
+    let mut control = rights_message(-1);
+    // SAFETY: an all-zero msghdr is valid.
+    let mut header: libc::msghdr = unsafe { core::mem::zeroed() };
+    header.msg_iov = &raw mut data;
+    header.msg_iovlen = 1;
+    header.msg_control = (&raw mut control).cast();
+    header.msg_controllen = size_of::<RightsMessage>();
+    let flags = libc::MSG_CMSG_CLOEXEC | if wait { 0 } else { libc::MSG_DONTWAIT };
+    // SAFETY: the header points at live, writable buffers of the stated sizes.
+    let n = retry(|| check(unsafe { libc::recvmsg(socket, &raw mut header, flags) as i64 }));
+    let n = match n {
+        Err(errno) if errno.raw() == libc::EAGAIN => return Ok(Message::Empty),
+        // A peer that died with unread data of ours in its buffer resets the connection: the end all the same.
+        Err(errno) if errno.raw() == libc::ECONNRESET => return Ok(Message::End),
+        other => other?,
+    };
+    let carries_rights = header.msg_controllen > 0
+        && control.header.cmsg_level == libc::SOL_SOCKET
+        && control.header.cmsg_type == libc::SCM_RIGHTS
+        && control.fd >= 0;
+    if carries_rights {
+        return Ok(Message::Descriptor(own(control.fd)));
+    }
+    Ok(match usize::try_from(n) {
+        Ok(0) => Message::End,
+        Ok(1) => Message::Go,
+        Ok(Record::SIZE) => Message::Record(bytes),
+        _ => Message::Foreign,
+    })
+}

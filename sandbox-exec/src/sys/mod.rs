@@ -1,0 +1,7 @@
+//! The system calls of this crate, by what they act on. All are async-signal-safe and none touches memory that it was
+//! not given, so that the same wrappers serve the supervisor and the child.
+
+pub(crate) mod credentials;
+pub(crate) mod descriptors;
+pub(crate) mod process;
+pub(crate) mod signals;
