@@ -245,6 +245,7 @@ impl Place {
         let Some(node) = Node::create(path, self.version, self.controllers.clone())? else {
             return Ok(None);
         };
+        node.check_joinable()?;
         node.apply(&self.settings)?;
         Ok(Some(node))
     }

@@ -107,6 +107,14 @@ pub enum Error {
         /// name that was tried was taken.
         source: Errno,
     },
+    /// On v2 a new group is of a kind that no process can join: a group above it has threaded controllers and processes.
+    #[error("the new cgroup {} is {kind:?}: choose a cgroup parent without processes", .path.display())]
+    NotDomain {
+        /// The directory.
+        path: PathBuf,
+        /// Text of its `cgroup.type`.
+        kind: String,
+    },
     /// Taking the lock that marks the group as alive failed.
     #[error("cannot lock the cgroup {}", .path.display())]
     Lock {

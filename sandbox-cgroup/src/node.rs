@@ -70,6 +70,22 @@ impl Node {
         open(&self.path.join(file), OpenOptions::new().write(true))
     }
 
+    /// Refuses a v2 group into which no process can go, so that it is no riddle at the join (`EOPNOTSUPP`).
+    pub(crate) fn check_joinable(&self) -> Result<(), Error> {
+        if self.version == HierarchyVersion::V1 {
+            return Ok(());
+        }
+        let path = self.path.join("cgroup.type");
+        let kind = fs::read_to_string(&path).map_err(Error::read(path))?;
+        match kind.trim() {
+            "domain" => Ok(()),
+            kind => Err(Error::NotDomain {
+                path: self.path.clone(),
+                kind: kind.to_owned(),
+            }),
+        }
+    }
+
     /// Writes every setting and reads each back.
     pub(crate) fn apply(&self, settings: &[Setting]) -> Result<(), Error> {
         for setting in settings {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sandbox_core::{Controller, CpuSet, HierarchyVersion, Limits};
+use sandbox_core::{Controller, CpuSet, Errno, HierarchyVersion, Limits};
 
 use crate::{
     CgroupParent, Error, Hierarchies, Missing,
@@ -189,10 +189,25 @@ impl Wanted<'_> {
         }
         let path = parent.join("cgroup.subtree_control");
         let text = fs::read_to_string(&path).map_err(Error::read(&path))?;
-        match v2::to_enable(&text, controllers) {
-            Some(missing) => node::write(&path, &missing),
-            None => Ok(()),
+        let Some(missing) = v2::to_enable(&text, controllers) else {
+            return Ok(());
+        };
+        // For memory the kernel refuses this itself. For threaded controllers (cpu, cpuset, pids) it takes it, and no child
+        // of the group can be joined any more. The root alone, which has no type, may have both.
+        let populated = || {
+            let procs = parent.join("cgroup.procs");
+            fs::read_to_string(&procs)
+                .map_err(Error::read(procs))
+                .map(|text| !text.is_empty())
+        };
+        if parent.join("cgroup.type").exists() && populated()? {
+            return Err(Error::Write {
+                path,
+                value: missing,
+                source: Errno::from_raw(libc::EBUSY),
+            });
         }
+        node::write(&path, &missing)
     }
 }
 

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use sandbox_cgroup::{Cgroup, CgroupParent, Error, Hierarchies, Missing};
 use sandbox_core::{Bytes, Controller, CpuSet, HierarchyVersion, Limits};
 
-use crate::support::{below, create, host, spawn, version};
+use crate::support::{below, create, file, host, read, spawn, version};
 
 fn refused(limits: &Limits) -> Error {
     Cgroup::create(host(), &CgroupParent::Root, limits).unwrap_err()
@@ -86,36 +86,59 @@ fn a_parent_that_does_not_exist_is_an_error_with_the_path() {
 
 #[test]
 fn a_v2_parent_with_processes_is_an_error_with_advice() {
+    // memory is refused by the kernel; with pids alone the kernel makes a group that nobody can join.
+    for limits in [
+        Limits::default().memory(Bytes::mib(16)),
+        Limits::default().processes(5),
+    ] {
+        let parent = create(&Limits::default());
+        let mut child = spawn(&parent, "sleep", &["600"]);
+        let error = Cgroup::create(host(), &below(&parent), &limits).unwrap_err();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let text = error.to_string();
+        match version(Controller::Pids) {
+            // v1's parent for the accounting group exists, the others do not.
+            HierarchyVersion::V1 => {
+                assert!(text.contains("must exist in every hierarchy"), "{text}");
+            }
+            HierarchyVersion::V2 => {
+                assert!(
+                    text.contains("choose a cgroup parent without processes"),
+                    "{text}"
+                );
+                assert!(
+                    error
+                        .source()
+                        .is_some_and(|source| source.to_string().contains("EBUSY"))
+                );
+                assert_eq!(
+                    read(&parent, "cgroup.subtree_control"),
+                    "",
+                    "left as it was"
+                );
+            }
+        }
+        parent.destroy().unwrap();
+    }
+}
+
+#[test]
+fn a_v2_group_that_nobody_could_join_is_an_error() {
+    if version(Controller::Pids) == HierarchyVersion::V1 {
+        return; // There are no threaded groups on v1.
+    }
     let parent = create(&Limits::default());
+    std::fs::write(file(&parent, "cgroup.subtree_control"), "+pids").unwrap();
     let mut child = spawn(&parent, "sleep", &["600"]);
     let result = Cgroup::create(host(), &below(&parent), &Limits::default().processes(5));
     child.kill().unwrap();
     child.wait().unwrap();
-    match version(Controller::Pids) {
-        HierarchyVersion::V1 => {
-            // v1's parent for the accounting group exists, the one for pids does not.
-            assert!(
-                result
-                    .unwrap_err()
-                    .to_string()
-                    .contains("must exist in every hierarchy")
-            );
-        }
-        HierarchyVersion::V2 => {
-            let error = result.unwrap_err();
-            assert!(
-                error
-                    .to_string()
-                    .contains("choose a cgroup parent without processes"),
-                "{error}"
-            );
-            assert!(
-                error
-                    .source()
-                    .is_some_and(|source| source.to_string().contains("EBUSY"))
-            );
-        }
-    }
+    let error = result.unwrap_err();
+    assert!(
+        matches!(&error, Error::NotDomain { kind, .. } if kind == "domain invalid"),
+        "{error}"
+    );
     parent.destroy().unwrap();
 }
 

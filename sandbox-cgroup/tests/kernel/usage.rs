@@ -7,7 +7,9 @@ use sandbox_core::{Bytes, Controller, HierarchyVersion, Limits, Reading, Unavail
 
 use crate::support::{below, create, host, read, readable, shell, spawn, version};
 
-const SPIN: &str = "timeout -s KILL 0.4 sh -c 'while :; do :; done'";
+/// Uses about one second of CPU time, however busy the machine is, and dies. `RLIMIT_CPU` counts whole timer ticks: on a
+/// busy machine it comes up to 20 % of CPU time too early.
+const SPIN: &str = "sh -c 'ulimit -t 1; while :; do :; done'";
 
 #[test]
 fn cpu_time_of_the_whole_tree_is_charged_to_its_own_group_only() {
@@ -16,12 +18,10 @@ fn cpu_time_of_the_whole_tree_is_charged_to_its_own_group_only() {
     // Both spinning processes are grandchildren.
     shell(&busy, &format!("{SPIN} & {SPIN} & wait"));
     let used = busy.cpu_time().value().expect("accounted");
-    assert!(used > Duration::from_millis(200), "{used:?}");
-    assert_eq!(
-        busy.usage().cpu_time,
-        Reading::Value(used),
-        "nothing runs any more"
-    );
+    // More than one of them alone could use.
+    assert!(used > Duration::from_millis(1400), "{used:?}");
+    // A reaped process still runs its last instructions, so the reading may yet grow a little.
+    assert!(busy.usage().cpu_time.value() >= Some(used));
     assert_eq!(idle.cpu_time(), Reading::Value(Duration::ZERO));
     busy.destroy().unwrap();
     idle.destroy().unwrap();
