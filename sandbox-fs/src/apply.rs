@@ -180,9 +180,10 @@ impl Builder<'_> {
         require(tmpfs, libc::MOUNT_ATTR_RDONLY)
     }
 
-    /// `/` is the root tmpfs and read-only, and so nothing of the host is above or below anything but the rules' mounts.
+    /// `/` is the root tmpfs, read-only, and nothing lies on top of it. Above it there is no way: a root has no parent.
     fn verify(&self) -> Result<(), Errno> {
-        let root = file::open_path(c"/")?;
+        // A plain `/` is the root as it was set, under whatever is mounted on it; `..` climbs onto the topmost mount.
+        let root = file::open_path(c"/..")?;
         if file::identity(root)? != file::identity(self.root()?)? {
             return Err(Errno::from_raw(libc::EXDEV));
         }

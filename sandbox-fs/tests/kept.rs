@@ -6,12 +6,15 @@ use std::{
     ffi::CString,
     fs,
     io::Read as _,
-    os::unix::{fs::symlink, net::UnixListener},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::symlink, net::UnixListener},
+    },
 };
 
 use sandbox_core::Bytes;
-use sandbox_fs::{Error, KeptKind, MountFlags, RootSpec};
-use support::{ROOMY, in_child, in_kept_box};
+use sandbox_fs::{Error, KeptDir, KeptKind, MountFlags, RootSpec};
+use support::{ROOMY, in_child, in_kept_box, mount_tmpfs, private_mounts};
 
 fn special(path: &str, kind: u32, device: u64) {
     let path = CString::new(path).unwrap();
@@ -76,7 +79,8 @@ fn hostile_names_lead_nowhere_and_only_regular_files_are_read() {
                 "{path}"
             );
         }
-        assert!(kept.read("other/x", max).is_err(), "another mount");
+        // The mounts below went with the box's namespace.
+        assert!(kept.read("other/x", max).is_err());
         let mut text = String::new();
         kept.open("answer")
             .unwrap()
@@ -133,5 +137,21 @@ fn a_directory_with_more_names_than_one_call_returns_is_listed_in_full() {
             }
         });
         assert_eq!(kept.entries(2_000).unwrap().len(), 1_500);
+    });
+}
+
+#[test]
+fn a_mount_below_a_kept_directory_is_not_entered() {
+    in_child(|| {
+        private_mounts();
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("below")).unwrap();
+        mount_tmpfs(&dir.path().join("below"));
+        fs::write(dir.path().join("below/x"), "x").unwrap();
+        let kept = KeptDir::from(OwnedFd::from(fs::File::open(dir.path()).unwrap()));
+        match kept.read("below/x", Bytes::kib(1)) {
+            Err(Error::Kept { source, .. }) => assert_eq!(source.raw(), libc::EXDEV),
+            other => panic!("{other:?}"),
+        }
     });
 }

@@ -258,6 +258,16 @@ pub(crate) fn mount_tmpfs(path: &std::path::Path) {
 
 /// A mount namespace of its own for the caller, nothing of which reaches the host.
 pub(crate) fn private_mounts() {
+    own_mount_namespace(libc::MS_PRIVATE);
+}
+
+/// As [`private_mounts`], and every mount in there is shared, as systemd makes them.
+pub(crate) fn shared_mounts() {
+    own_mount_namespace(libc::MS_PRIVATE);
+    own_mount_namespace(libc::MS_SHARED);
+}
+
+fn own_mount_namespace(propagation: libc::c_ulong) {
     unshare(libc::CLONE_NEWNS);
     let none = core::ptr::null();
     // SAFETY: a change of propagation reads the target path only.
@@ -266,7 +276,7 @@ pub(crate) fn private_mounts() {
             none,
             c"/".as_ptr(),
             none,
-            libc::MS_REC | libc::MS_PRIVATE,
+            libc::MS_REC | propagation,
             none.cast(),
         )
     };
