@@ -23,7 +23,7 @@ const AUDIT_64BIT_LE: u32 = 0xc000_0000;
 /// with x32 also made without the bit: 521 was `ptrace`. Linux does not give them to anything else.
 const X32: &[(u32, u32)] = &[(512, 547), (0x4000_0000, 0x7fff_ffff)];
 
-static X86_64: Architecture = Architecture {
+pub(crate) static X86_64: Architecture = Architecture {
     audit: 62 | AUDIT_64BIT_LE,
     traps: X32,
     calls: x86_64::CALLS,

@@ -98,7 +98,7 @@ impl Random {
             0 => random.next() & 0xffff_ffff,
             n => [0, 1, 5, 0x7fff_ffff, 0xffff_ffff][usize::try_from(n - 1).unwrap()],
         };
-        half(self) << 32 | half(self)
+        (half(self) << 32) | half(self)
     }
 
     fn condition(&mut self) -> ArgCondition {
@@ -150,10 +150,10 @@ fn neighbours(policy: &Policy) -> Vec<u64> {
         | Comparison::Lt(v)
         | Comparison::Le(v)
         | Comparison::Gt(v)
-        | Comparison::Ge(v) => [v, v ^ 1 << 32],
+        | Comparison::Ge(v) => [v, v ^ (1 << 32)],
         Comparison::MaskedEq { mask, value } => [mask, value],
     });
-    let near = |v: u64| [v, v.wrapping_sub(1), v.wrapping_add(1), v | 1 << 63];
+    let near = |v: u64| [v, v.wrapping_sub(1), v.wrapping_add(1), v | (1 << 63)];
     values.chain([0]).flat_map(near).collect()
 }
 
@@ -239,11 +239,11 @@ fn rules_of_many_conditions_stay_whole() {
         // One condition decides, the others hold for all arguments.
         for decisive in [0, 1, count / 2, count - 1] {
             let mut conditions = vec![idle; count];
-            conditions[decisive] = ArgCondition::qword(3, Comparison::Eq(5 | 5 << 32));
+            conditions[decisive] = ArgCondition::qword(3, Comparison::Eq(5 | (5 << 32)));
             let policy = Policy::deny_list().rule_if("kill", conditions, Action::Kill);
             let filter = filter(&policy, architecture);
             let meaning = Meaning::of(&policy, architecture);
-            for argument in [5 | 5 << 32, 5, 5 << 32, 0] {
+            for argument in [5 | (5 << 32), 5, 5 << 32, 0] {
                 for nr in [number, number + 1, 0] {
                     let args = [0, 0, 0, argument, 0, 0];
                     assert_eq!(
