@@ -216,6 +216,9 @@ pub struct Evidence {
     pub stdout: StreamEvidence,
     /// Standard error.
     pub stderr: StreamEvidence,
+    /// How many supplementary groups the payload had when it was sealed, as it counted them itself. More than none only where
+    /// a user namespace denies `setgroups(2)` and the embedder allowed that.
+    pub supplementary_groups: u16,
     /// The stages that init and payload reported as done before the program started.
     pub proved: Vec<Stage>,
     /// Which hierarchy served which controller.
@@ -241,6 +244,7 @@ impl Evidence {
             forks_denied: Reading::Unavailable(Unavailable::NotRequested),
             stdout: none,
             stderr: none,
+            supplementary_groups: 0,
             proved: Vec::new(),
             controllers: Vec::new(),
         }

@@ -30,8 +30,13 @@ pub enum Record {
     Failed(Process, StepFailure),
     /// These stages are behind the speaker, each applied and where possible read back.
     Proved(Process, StageSet),
-    /// `CLOCK_MONOTONIC` in nanoseconds, taken by the payload just before `execve(2)`.
-    Started(i64),
+    /// Taken by the payload when nothing but filter and `execve(2)` was left.
+    Started {
+        /// `CLOCK_MONOTONIC` in nanoseconds.
+        ns: i64,
+        /// How many supplementary groups it still had.
+        groups: u16,
+    },
     /// The payload's raw wait status (`wait(2)`), as init reaped it.
     Exited(i32),
     /// `CLOCK_MONOTONIC` in nanoseconds, taken by init when it reaped the payload.
@@ -65,7 +70,7 @@ impl Record {
                 errno.raw() as i64,
             ),
             Self::Proved(process, stages) => (PROVED, process as u8, 0, 0, stages.bits() as i64),
-            Self::Started(ns) => (STARTED, Process::Payload as u8, 0, 0, ns),
+            Self::Started { ns, groups } => (STARTED, Process::Payload as u8, 0, groups, ns),
             Self::Exited(status) => (EXITED, Process::Init as u8, 0, 0, status as i64),
             Self::Ended(ns) => (ENDED, Process::Init as u8, 0, 0, ns),
         };
@@ -107,6 +112,7 @@ impl Record {
             return Err(RecordError);
         }
         let value = i64::from_ne_bytes([v0, v1, v2, v3, v4, v5, v6, v7]);
+        let index = u16::from_ne_bytes([i0, i1]);
         let process = match process {
             1 => Process::Init,
             2 => Process::Payload,
@@ -116,7 +122,6 @@ impl Record {
         match kind {
             FAILED => {
                 let stage = Stage::from_wire(stage).ok_or(RecordError)?;
-                let index = u16::from_ne_bytes([i0, i1]);
                 let fault = Fault {
                     index,
                     errno: Errno::from_raw(small?),
@@ -127,7 +132,10 @@ impl Record {
                 let bits = u32::try_from(value).map_err(|_| RecordError)?;
                 Ok(Self::Proved(process, StageSet::from_bits_retain(bits)))
             }
-            STARTED => Ok(Self::Started(value)),
+            STARTED => Ok(Self::Started {
+                ns: value,
+                groups: index,
+            }),
             EXITED => Ok(Self::Exited(small?)),
             ENDED => Ok(Self::Ended(value)),
             _ => Err(RecordError),
@@ -162,7 +170,10 @@ mod tests {
                 },
             ),
             Record::Proved(Process::Init, Stage::Root.set() | Stage::Seal.set()),
-            Record::Started(i64::MAX),
+            Record::Started {
+                ns: i64::MAX,
+                groups: 7,
+            },
             Record::Exited(0x8b),
             Record::Ended(0),
         ];

@@ -50,6 +50,7 @@ fn operation(plan: &Plan<'_>, process: Process, stage: Stage, index: u16) -> Str
         Stage::NoNewPrivs => match index {
             chain::SET_NO_NEW_PRIVS => "set no_new_privs".to_owned(),
             chain::VERIFY_NO_NEW_PRIVS => "read no_new_privs back".to_owned(),
+            chain::COUNT_GROUPS => "count the supplementary groups".to_owned(),
             _ => "unblock all signals".to_owned(),
         },
         Stage::Seccomp => plan

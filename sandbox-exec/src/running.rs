@@ -89,8 +89,18 @@ pub(crate) struct Start {
     pub(crate) canceller: Canceller,
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
-    pub(crate) proved: StageSet,
+    pub(crate) proof: Proof,
+}
+
+/// What the payload said last before it became the program.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Proof {
+    /// The stages behind it.
+    pub(crate) stages: StageSet,
+    /// When it was sealed, `CLOCK_MONOTONIC`.
     pub(crate) started_ns: i64,
+    /// How many supplementary groups it had.
+    pub(crate) groups: u16,
 }
 
 /// A running box. Dropped, it is killed, reaped and removed.
@@ -107,9 +117,8 @@ pub struct Running {
     canceller: Canceller,
     stdout: Capture,
     stderr: Capture,
-    proved: StageSet,
+    proof: Proof,
     kept: Vec<KeptDir>,
-    started_ns: i64,
     exit: Option<Exit>,
     ended_ns: Option<i64>,
     kill: Option<(KillReason, i64)>,
@@ -146,8 +155,7 @@ impl Running {
             canceller,
             stdout,
             stderr,
-            proved,
-            started_ns,
+            proof,
         } = start;
         Self {
             process,
@@ -157,9 +165,8 @@ impl Running {
             canceller,
             stdout,
             stderr,
-            proved,
+            proof,
             kept: Vec::new(),
-            started_ns,
             exit: None,
             ended_ns: None,
             kill: None,
@@ -315,7 +322,7 @@ impl Running {
                 Message::Descriptor(fd) => self.kept.push(KeptDir::from(fd)),
                 Message::Go | Message::Foreign => return Err(Error::ForeignRecord),
                 Message::Record(bytes) => match Record::decode(bytes) {
-                    Ok(Record::Proved(_, stages)) => self.proved |= stages,
+                    Ok(Record::Proved(_, stages)) => self.proof.stages |= stages,
                     Ok(Record::Exited(status)) => self.exit = Exit::from_wait_status(status),
                     Ok(Record::Ended(ns)) => self.ended_ns = Some(ns),
                     _ => return Err(Error::ForeignRecord),
@@ -325,7 +332,11 @@ impl Running {
     }
 
     fn since_start(&self, ns: i64) -> Duration {
-        Duration::from_nanos(ns.saturating_sub(self.started_ns).max(0).unsigned_abs())
+        Duration::from_nanos(
+            ns.saturating_sub(self.proof.started_ns)
+                .max(0)
+                .unsigned_abs(),
+        )
     }
 
     /// Turns what was seen into an outcome. No process of the box is left, so every counter stands still.
@@ -342,7 +353,8 @@ impl Running {
         evidence.memory_limit_hits = usage.memory_limit_hits;
         evidence.forks_denied = usage.forks_denied;
         evidence.controllers = self.cgroup.controllers();
-        evidence.proved = self.proved.stages().collect();
+        evidence.supplementary_groups = self.proof.groups;
+        evidence.proved = self.proof.stages.stages().collect();
         let Self {
             cgroup,
             inner,

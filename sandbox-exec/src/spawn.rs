@@ -9,7 +9,7 @@ use std::{
 };
 
 use sandbox_cgroup::Cgroup;
-use sandbox_core::{Errno, Process, Record, Stage, StageSet};
+use sandbox_core::{Errno, Process, Record, Stage};
 
 use crate::{
     Error, Output, Running, Stdin,
@@ -17,7 +17,7 @@ use crate::{
     child::{self, Chain, ChildChannel},
     explain::setup_failure,
     plan::{InitPlan, Plan},
-    running::{InitProcess, Start},
+    running::{InitProcess, Proof, Start},
     sandbox::Inner,
     stdio::{LowDescriptors, StdioPlan},
     sys::{
@@ -157,7 +157,7 @@ pub(crate) unsafe fn start(
         advice: clone_advice(source),
         source,
     })?;
-    let mut process = InitProcess::new(descriptors::own(clone.pidfd));
+    let process = InitProcess::new(descriptors::own(clone.pidfd));
     unmasked?;
 
     let Channels {
@@ -174,8 +174,7 @@ pub(crate) unsafe fn start(
         // A child that is gone already says why on the handshake.
         _ = descriptors::send_go(status.as_raw_fd());
     }
-    let handshake = await_exec(&plan, &mut process, &handshake, &status);
-    let (proved, started_ns) = handshake?;
+    let proof = await_exec(&plan, &process, &handshake, &status)?;
     drop(root);
     Ok(Running::new(Start {
         inner: Arc::clone(inner),
@@ -185,8 +184,7 @@ pub(crate) unsafe fn start(
         canceller,
         stdout,
         stderr,
-        proved,
-        started_ns,
+        proof,
     }))
 }
 
@@ -221,15 +219,15 @@ fn clone_advice(errno: Errno) -> Option<&'static str> {
 /// that the program runs.
 fn await_exec(
     plan: &Plan<'_>,
-    process: &mut InitProcess,
+    process: &InitProcess,
     handshake: &OwnedFd,
     status: &OwnedFd,
-) -> Result<(StageSet, i64), Error> {
-    let started = Instant::now();
+) -> Result<Proof, Error> {
+    let begun = Instant::now();
     let mut proved = None;
-    let mut started_ns = None;
+    let mut started = None;
     loop {
-        let rest = SETUP_DEADLINE.saturating_sub(started.elapsed());
+        let rest = SETUP_DEADLINE.saturating_sub(begun.elapsed());
         let mut fds = [libc::pollfd {
             fd: handshake.as_raw_fd(),
             events: libc::POLLIN,
@@ -254,7 +252,7 @@ fn await_exec(
                     return Err(setup_failure(plan, speaker, failure).into());
                 }
                 Ok(Record::Proved(Process::Payload, stages)) => proved = Some(stages),
-                Ok(Record::Started(ns)) => started_ns = Some(ns),
+                Ok(Record::Started { ns, groups }) => started = Some((ns, groups)),
                 _ => return Err(Error::ForeignRecord),
             },
             Message::Descriptor(_) | Message::Go | Message::Foreign => {
@@ -262,8 +260,12 @@ fn await_exec(
             }
         }
     }
-    if let (Some(stages), Some(ns)) = (proved, started_ns) {
-        return Ok((stages | Stage::Execve.set(), ns));
+    if let (Some(stages), Some((started_ns, groups))) = (proved, started) {
+        return Ok(Proof {
+            stages: stages | Stage::Execve.set(),
+            started_ns,
+            groups,
+        });
     }
     // init speaks on its own socket once it is sealed, and its end takes the payload along.
     while let Ok(Message::Record(bytes)) = descriptors::receive(status.as_raw_fd(), false) {

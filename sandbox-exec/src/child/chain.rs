@@ -38,6 +38,7 @@ use crate::{
     process::{capabilities::CapabilityDrop, identity::IdentityPlan, rlimits::Rlimits, session},
     stdio::StdioPlan,
     sys::{
+        credentials::group_count,
         descriptors::{Message, close_all_but, eventfd_wait, receive, send_descriptor},
         process::{CloneRequest, access_execute, chdir, clone3, execve, prctl},
         signals,
@@ -86,8 +87,9 @@ states! {
 pub struct Child<S: State> {
     channel: ChildChannel,
     proved: StageSet,
-    /// When the payload was about to exec; set by the last transition.
+    /// What the payload saw last: when it was sealed, and its groups. Set by the last transition.
     started_ns: i64,
+    groups: u16,
     state: PhantomData<fn() -> S>,
 }
 
@@ -111,6 +113,7 @@ impl<S: State> Child<S> {
             channel: self.channel,
             proved: self.proved | done,
             started_ns: self.started_ns,
+            groups: self.groups,
             state: PhantomData,
         }
     }
@@ -126,6 +129,7 @@ impl Child<Cloned> {
             channel,
             proved: StageSet::empty(),
             started_ns: 0,
+            groups: 0,
             state: PhantomData,
         }
     }
@@ -252,6 +256,7 @@ pub(crate) const FIND_PROGRAM: u16 = 1;
 pub(crate) const SET_NO_NEW_PRIVS: u16 = 0;
 pub(crate) const VERIFY_NO_NEW_PRIVS: u16 = 1;
 pub(crate) const UNBLOCK_SIGNALS: u16 = 2;
+pub(crate) const COUNT_GROUPS: u16 = 3;
 
 impl Child<Unprivileged> {
     /// Working directory, the gate, descriptors, `no_new_privs` and the filter: what is left before the exec.
@@ -322,6 +327,8 @@ impl DangerousChild {
             signals::set_mask(0).map_err(Fault::at(UNBLOCK_SIGNALS)),
         )?;
 
+        let groups = in_stage(stage, group_count().map_err(Fault::at(COUNT_GROUPS)))?;
+        child.groups = u16::try_from(groups).unwrap_or(u16::MAX);
         child.started_ns = monotonic_ns();
         let done = [
             Stage::WorkDir,
@@ -350,8 +357,12 @@ impl Child<Sealed> {
     /// itself was found; `ENOEXEC` that it is no program.
     pub fn execve(self, image: &Image) -> Result<Infallible, StepFailure> {
         let proved = Record::Proved(Process::Payload, self.proved);
+        let started = Record::Started {
+            ns: self.started_ns,
+            groups: self.groups,
+        };
         let sent = send_record(self.channel.handshake, proved)
-            .and_then(|()| send_record(self.channel.handshake, Record::Started(self.started_ns)));
+            .and_then(|()| send_record(self.channel.handshake, started));
         in_stage(Stage::Execve, sent.map_err(Fault::at(REPORT)))?;
         let mut errno = Errno::from_raw(libc::ETXTBSY);
         for _ in 0..TEXT_BUSY_TRIES {
