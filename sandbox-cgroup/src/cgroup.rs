@@ -180,9 +180,10 @@ impl Cgroup {
 
     /// An eventfd that becomes readable when the group, or one above it, is out of memory; v1 with a memory limit only.
     ///
-    /// v2 ends the whole group by itself (`memory.oom.group`). On v1 the kernel signals **before** it picks a victim, so
-    /// [`Cgroup::oom_kills`] may still be 0 at the wake-up and must be looked at again a moment later. It signals once more
-    /// when the group is removed. Reading the eventfd (8 bytes) resets it; it does not block.
+    /// v2 ends the whole group by itself (`memory.oom.group`). On v1 the kernel signals **before** it picks a victim: at most
+    /// wake-ups [`Cgroup::oom_kills`] is still 0 and grows some 20 ms later (seen on Linux 6.18), so it must be looked at
+    /// again. It stays 0 where the victim is in another group. The kernel signals once more when the group is removed.
+    /// Reading the eventfd (8 bytes) resets it; it does not block.
     #[must_use]
     pub fn oom_notifier(&self) -> Option<BorrowedFd<'_>> {
         self.notifier.as_ref().map(OwnedFd::as_fd)

@@ -231,7 +231,7 @@ fn advice(path: &Path, errno: Errno) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::{Error, Missing};
-    use sandbox_core::{Controller, Errno};
+    use sandbox_core::{Controller, Errno, LimitError};
     use std::{error::Error as _, path::PathBuf};
 
     #[test]
@@ -267,6 +267,84 @@ mod tests {
             "/sys/fs/cgroup/x/cgroup.controllers",
         ] {
             assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_variant_says_what_failed_and_only_its_source_says_why() {
+        let path = || PathBuf::from("/c/x");
+        let (text, source) = (String::new, Errno::from_raw(libc::EIO));
+        let controller = Controller::Pids;
+        let all = [
+            Error::Limits(LimitError::Zero { field: "memory" }),
+            Error::BeyondHost {
+                field: "cpus",
+                wanted: text(),
+                available: text(),
+            },
+            Error::NoController {
+                field: "cpus",
+                controller,
+                reason: Missing::NotMounted,
+            },
+            Error::SwapUnaccounted { path: path() },
+            Error::ParentPath { path: path() },
+            Error::OwnOutside {
+                own: path(),
+                mount: path(),
+            },
+            Error::Parse {
+                file: "/proc/self/cgroup",
+                line: 1,
+            },
+            Error::Open {
+                path: path(),
+                source,
+            },
+            Error::Read {
+                path: path(),
+                source,
+            },
+            Error::Write {
+                path: path(),
+                value: text(),
+                source,
+            },
+            Error::ReadBack {
+                path: path(),
+                wrote: text(),
+                read: text(),
+            },
+            Error::Create {
+                path: path(),
+                source,
+            },
+            Error::NotDomain {
+                path: path(),
+                kind: text(),
+            },
+            Error::Lock {
+                path: path(),
+                source,
+            },
+            Error::Notify {
+                path: path(),
+                source,
+            },
+            Error::Killed,
+            Error::Kill {
+                path: path(),
+                source,
+            },
+            Error::Remove {
+                path: path(),
+                source,
+            },
+        ];
+        for error in all {
+            let text = error.to_string();
+            assert!(!text.contains("EIO") && !text.ends_with('.'), "{text}");
+            assert_eq!(error.errno().is_some(), error.source().is_some(), "{text}");
         }
     }
 }

@@ -16,7 +16,7 @@ pub enum CgroupParent {
     #[default]
     Root,
     /// The process's own group in each hierarchy. On v2 only accounting works there unless the group is the root of the
-    /// hierarchy, because a group with processes cannot give controllers to children.
+    /// hierarchy: a group with processes cannot give controllers to children ([`Error::Write`] with `EBUSY`).
     Own,
     /// This group, relative to each mount point. It must exist in every hierarchy that a run needs.
     Path(PathBuf),

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use sandbox_cgroup::{Cgroup, CgroupParent, Error, Hierarchies, Missing};
 use sandbox_core::{Bytes, Controller, CpuSet, HierarchyVersion, Limits};
 
-use crate::support::{below, create, file, host, read, spawn, version};
+use crate::support::{below, create, file, host, needs_v2, read, spawn, version};
 
 fn refused(limits: &Limits) -> Error {
     Cgroup::create(host(), &CgroupParent::Root, limits).unwrap_err()
@@ -125,8 +125,8 @@ fn a_v2_parent_with_processes_is_an_error_with_advice() {
 
 #[test]
 fn a_v2_group_that_nobody_could_join_is_an_error() {
-    if version(Controller::Pids) == HierarchyVersion::V1 {
-        return; // There are no threaded groups on v1.
+    if !needs_v2(Controller::Pids) {
+        return;
     }
     let parent = create(&Limits::default());
     std::fs::write(file(&parent, "cgroup.subtree_control"), "+pids").unwrap();

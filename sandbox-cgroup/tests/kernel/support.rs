@@ -102,3 +102,16 @@ pub(crate) fn readable(fd: BorrowedFd<'_>, timeout: Duration) -> bool {
 pub(crate) fn read_to_end(child: &mut Child) -> String {
     io::read_to_string(child.stdout.take().expect("piped")).expect("a pipe can be read")
 }
+
+/// Whether `controller` is on v2 here; says so where a test has nothing to prove because it is not.
+#[expect(
+    clippy::print_stderr,
+    reason = "a skipped test must not look like a passed one"
+)]
+pub(crate) fn needs_v2(controller: Controller) -> bool {
+    let found = version(controller) == HierarchyVersion::V2;
+    if !found {
+        eprintln!("skipped: needs {controller:?} on v2");
+    }
+    found
+}
