@@ -240,7 +240,7 @@ impl<'r> Compiler<'r> {
     }
 
     fn make_dir(&mut self, tmpfs: usize, path: &Path) -> Result<(), Error> {
-        // An item comes before everything beneath it, so a directory is implied before it is asked for never.
+        // Never made twice: items come parents first, so none asks for a directory that was already implied.
         let at = self.at(tmpfs, path)?;
         self.spend(tmpfs, 0);
         self.op(

@@ -8,6 +8,7 @@ use std::{
     path::Path,
 };
 
+use sandbox_core::{Errno, Explain as _, Fault};
 use sandbox_fs::{Conflict, Error, FileMode, MountFlags, Quota, Requester, RootSpec, Trees};
 use support::{Ids, ROOMY, USER, attempt, become_user, in_box, in_child, in_planned_box};
 
@@ -348,4 +349,21 @@ fn one_plan_serves_many_boxes_and_closes_what_it_opened() {
             in_planned_box(&plan, Trees::FromParent, Ids::Host, || {});
         }
     });
+}
+
+#[test]
+fn advice_comes_where_the_errno_alone_says_too_little() {
+    let plan = RootSpec::minimal(ROOMY).prepare().unwrap();
+    let advice = |operation: &str, errno| {
+        let index = (0..100)
+            .find(|index| plan.explain(*index).starts_with(operation))
+            .unwrap();
+        let errno = Errno::from_raw(errno);
+        plan.advice(Fault { index, errno }).unwrap_or_default()
+    };
+    assert!(advice("bind /usr on usr", libc::EINVAL).contains("NON_RECURSIVE"));
+    assert!(advice("bind /usr on usr", libc::ESTALE).contains("prepare again"));
+    assert!(advice("proc on proc", libc::EPERM).contains("container"));
+    assert!(advice("pivot_root", libc::EINVAL).contains("ramfs"));
+    assert_eq!(advice("pivot_root", libc::ENOMEM), "");
 }
