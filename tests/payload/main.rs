@@ -1,0 +1,34 @@
+//! The program that tests run in a box: one subcommand per behaviour, each bounded by itself.
+//!
+//! `payload NAME ARGS…` prints `started` before anything else. An attack reports what it got on standard output, one
+//! `name value` per line, and ends with 0 even where it was refused: what the box does to it is for the test to judge. A
+//! payload that cannot do what it is for ends with 97.
+
+#![expect(clippy::print_stdout, reason = "standard output is its voice")]
+
+mod behave;
+
+use std::io::Write as _;
+
+/// A subcommand: its name, and what it does with its arguments.
+pub(crate) type Subcommand = (&'static str, fn(&[String]));
+
+/// The exit status for a payload that is used wrongly.
+const MISUSED: i32 = 97;
+
+const ALL: [&[Subcommand]; 1] = [behave::SUBCOMMANDS];
+
+fn main() {
+    println!("started");
+    std::io::stdout().flush().expect("standard output is open");
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let found = args.first().and_then(|name| {
+        let mut all = ALL.iter().copied().flatten();
+        all.find(|(known, _)| known == name)
+    });
+    let Some((_, run)) = found else {
+        println!("no such subcommand: {args:?}");
+        std::process::exit(MISUSED);
+    };
+    run(&args[1..]);
+}

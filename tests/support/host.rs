@@ -1,0 +1,111 @@
+//! The machine that a test needs, and the machine that the environment declares.
+//!
+//! `SANDBOX_TEST_HOST=root,v1:memory+pids+cpuacct+cpu+cpuset` (or `v2:…`) declares a machine. What is declared and missing
+//! fails the test, so that a CI machine that lost a controller cannot turn the suite green by skipping; what is not declared
+//! skips with a line that says so. Unset, what the machine has is assumed, and printed.
+
+use std::{collections::BTreeSet, sync::OnceLock};
+
+use sandbox_exec::{Controller, Hierarchies, HierarchyVersion};
+
+use crate::sys;
+
+const VARIABLE: &str = "SANDBOX_TEST_HOST";
+
+const CONTROLLERS: [(&str, Controller); 5] = [
+    ("memory", Controller::Memory),
+    ("pids", Controller::Pids),
+    ("cpuacct", Controller::Cpuacct),
+    ("cpu", Controller::Cpu),
+    ("cpuset", Controller::Cpuset),
+];
+
+static DECLARED: OnceLock<BTreeSet<String>> = OnceLock::new();
+
+/// Whether the test may run here: every feature is declared. Otherwise prints why not.
+///
+/// Features are `root`, a controller in whatever hierarchy (`memory`), or in one version (`v1:memory`, `v2:pids`).
+#[must_use]
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+pub fn has(needs: &[&str]) -> bool {
+    let declared = DECLARED.get_or_init(declared);
+    for need in needs {
+        let either = [format!("v1:{need}"), format!("v2:{need}")];
+        let known = declared.contains(*need) || either.iter().any(|one| declared.contains(one));
+        if !known {
+            println!("skipped: needs {need}");
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether the suite runs in an emulated machine, where bounds of time are ten times wider.
+#[must_use]
+pub fn is_emulated() -> bool {
+    std::env::var_os("VM_RUN").is_some()
+}
+
+/// Bounds of time: `milliseconds`, or ten times as many where the machine is emulated.
+#[must_use]
+pub fn patience(milliseconds: u64) -> std::time::Duration {
+    std::time::Duration::from_millis(milliseconds * if is_emulated() { 10 } else { 1 })
+}
+
+#[expect(clippy::print_stdout, reason = "what is assumed is said")]
+fn declared() -> BTreeSet<String> {
+    let found = found();
+    let Ok(text) = std::env::var(VARIABLE) else {
+        println!("{VARIABLE} is unset; assumed is what was found: {found:?}");
+        return found;
+    };
+    let declared = parse(&text);
+    let missing: Vec<_> = declared.difference(&found).collect();
+    assert!(
+        missing.is_empty(),
+        "{VARIABLE} declares {missing:?}, which this machine lacks; found: {found:?}"
+    );
+    declared
+}
+
+fn parse(text: &str) -> BTreeSet<String> {
+    let mut features = BTreeSet::new();
+    for item in text
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+    {
+        match item.split_once(':') {
+            None if item == "root" => {
+                features.insert(item.to_owned());
+            }
+            Some((version @ ("v1" | "v2"), list)) => {
+                for name in list.split('+') {
+                    assert!(
+                        CONTROLLERS.iter().any(|(known, _)| *known == name),
+                        "{VARIABLE}: {name:?} is no controller"
+                    );
+                    features.insert(format!("{version}:{name}"));
+                }
+            }
+            _ => panic!("{VARIABLE}: {item:?} is not `root`, `v1:…` or `v2:…`"),
+        }
+    }
+    features
+}
+
+fn found() -> BTreeSet<String> {
+    let mut features = BTreeSet::new();
+    if sys::effective_uid() == 0 {
+        features.insert("root".to_owned());
+    }
+    let hierarchies = Hierarchies::host().expect("/proc is mounted");
+    for (name, controller) in CONTROLLERS {
+        match hierarchies.version(controller) {
+            Some(HierarchyVersion::V1) => features.insert(format!("v1:{name}")),
+            Some(HierarchyVersion::V2) => features.insert(format!("v2:{name}")),
+            None => false,
+        };
+    }
+    features
+}

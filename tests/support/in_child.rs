@@ -1,0 +1,137 @@
+//! Work in a forked copy of the test, for what would change the test process itself.
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    panic::{self, AssertUnwindSafe},
+};
+
+use crate::sys;
+
+/// What the copy writes before anything else when it fails.
+const FAILED: u8 = b'!';
+
+/// Runs `work` in a forked child and fails where it panics, with its message.
+///
+/// The child has one thread and none of the descriptors above 2 that the test process had: tests in other threads have
+/// boxes at work, and a copy of their sockets would hold those boxes up. So `work` must not use descriptors from outside.
+#[track_caller]
+pub fn in_child(work: impl FnOnce()) {
+    let mut child = Fork::start(|_| work());
+    let said = child.read_to_end();
+    child.join(&said);
+}
+
+/// A forked copy of the test that is talked to through a pipe and may be killed.
+#[derive(Debug)]
+pub struct Fork {
+    pid: i32,
+    pidfd: OwnedFd,
+    pipe: File,
+    reaped: bool,
+}
+
+impl Fork {
+    /// Starts `work` in a forked child, with the write end of a pipe to this handle. As for the rest, see [`in_child`].
+    #[must_use]
+    pub fn start(work: impl FnOnce(&mut File)) -> Self {
+        let (read, write) = sys::pipe();
+        let pid = sys::fork();
+        if pid == 0 {
+            sys::close_all_but(write.as_fd());
+            // Its descriptor is closed above; a drop would close whatever has the number next.
+            core::mem::forget(read);
+            run(write.into(), work);
+        }
+        Self {
+            pid,
+            pidfd: sys::pidfd_open(pid),
+            pipe: read.into(),
+            reaped: false,
+        }
+    }
+
+    /// The child's pid.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Reads exactly so many bytes of what the child writes.
+    #[track_caller]
+    pub fn read(&mut self, bytes: usize) -> Vec<u8> {
+        let mut buffer = vec![0; bytes];
+        if self.pipe.read_exact(&mut buffer[..1]).is_err() {
+            self.join(&[]);
+            panic!("the child ended without a word");
+        }
+        if buffer[0] == FAILED {
+            self.join(&[FAILED]);
+        }
+        self.pipe
+            .read_exact(&mut buffer[1..])
+            .expect("the child says it all");
+        buffer
+    }
+
+    /// Reads what the child writes to its end.
+    #[must_use]
+    pub fn read_to_end(&mut self) -> Vec<u8> {
+        let mut said = Vec::new();
+        self.pipe
+            .read_to_end(&mut said)
+            .expect("a pipe can be read");
+        said
+    }
+
+    /// SIGKILL; returns when the child is gone.
+    pub fn kill(mut self) {
+        sys::kill(self.pid, libc::SIGKILL);
+        self.reaped = true;
+        assert_eq!(sys::wait(self.pid), libc::SIGKILL, "ended by the kill");
+    }
+
+    /// Waits for the end of the child and fails where it failed. `said` is what it wrote before.
+    #[track_caller]
+    pub fn join(&mut self, said: &[u8]) {
+        let mut message = said.strip_prefix(&[FAILED]).map(<[u8]>::to_vec);
+        if let Some(message) = &mut message {
+            message.extend(self.read_to_end());
+        }
+        self.reaped = true;
+        let status = sys::wait(self.pid);
+        match message {
+            Some(text) => panic!("in the child: {}", String::from_utf8_lossy(&text)),
+            None => assert_eq!(status, 0, "wait status of the child, which said {said:?}"),
+        }
+    }
+}
+
+impl Drop for Fork {
+    fn drop(&mut self) {
+        if !self.reaped {
+            sys::kill(self.pid, libc::SIGKILL);
+            assert!(sys::readable(
+                self.pidfd.as_fd(),
+                core::time::Duration::from_secs(10)
+            ));
+            // However it ended: a test that drops this has failed already or does not care.
+            sys::wait(self.pid);
+        }
+    }
+}
+
+fn run(mut pipe: File, work: impl FnOnce(&mut File)) -> ! {
+    let fd = pipe.as_raw_fd();
+    // The harness captures what is printed in a buffer of this copy, which nobody reads. The location is known here only.
+    panic::set_hook(Box::new(move |info| {
+        let text = format!("{}{info}", char::from(FAILED));
+        drop(std::fs::write(format!("/proc/self/fd/{fd}"), text));
+    }));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| work(&mut pipe)));
+    if outcome.is_ok() && pipe.flush().is_ok() {
+        sys::exit_now(0);
+    }
+    sys::exit_now(1)
+}

@@ -1,0 +1,14 @@
+//! What the tests of the family share: the declared machine, forked children, leak checks, boxes.
+
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a helper that cannot do its work panics: that is how a test fails"
+)]
+
+pub mod boxes;
+pub mod host;
+pub mod in_child;
+pub mod leaks;
+pub mod sys;
+
+pub use in_child::{Fork, in_child};

@@ -1,0 +1,170 @@
+//! System calls of the tests, with a failure as a panic that names the call.
+
+#![expect(unsafe_code, reason = "the system call module of the tests")]
+
+use core::ffi::{c_int, c_ulong};
+use std::{
+    io,
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+    time::Duration,
+};
+
+/// The result of a call that must not fail.
+#[track_caller]
+pub fn check(call: &str, ret: i64) -> i64 {
+    assert!(ret >= 0, "{call}: {}", io::Error::last_os_error());
+    ret
+}
+
+/// geteuid(2).
+#[must_use]
+pub fn effective_uid() -> u32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// fork(2) by glibc, which makes its allocator usable in the copy.
+#[must_use]
+pub fn fork() -> i32 {
+    // SAFETY: the copy runs test code; locks of other threads than glibc's own are not taken in it.
+    let pid = unsafe { libc::fork() };
+    check("fork", pid.into());
+    pid
+}
+
+/// `_exit(2)`.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: ends the copy without the destructors of the test harness.
+    unsafe { libc::_exit(status) }
+}
+
+/// waitpid(2) of one child: its raw status.
+pub fn wait(child: i32) -> i32 {
+    let mut status = 0;
+    loop {
+        // SAFETY: the status pointer is live.
+        let ret = unsafe { libc::waitpid(child, &raw mut status, 0) };
+        if ret == child {
+            return status;
+        }
+        let error = io::Error::last_os_error();
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted, "waitpid: {error}");
+    }
+}
+
+/// What `waitpid(-1, WNOHANG)` says to a process that knows nothing of boxes: a pid, 0, or the errno.
+///
+/// # Errors
+/// `ECHILD` where there is no child to wait for.
+pub fn wait_any() -> Result<i32, i32> {
+    // SAFETY: no status is asked for.
+    let ret = unsafe { libc::waitpid(-1, core::ptr::null_mut(), libc::WNOHANG) };
+    if ret < 0 {
+        return Err(io::Error::last_os_error().raw_os_error().unwrap_or(0));
+    }
+    Ok(ret)
+}
+
+/// kill(2).
+pub fn kill(pid: i32, signal: c_int) {
+    // SAFETY: takes numbers.
+    check("kill", unsafe { libc::kill(pid, signal) }.into());
+}
+
+/// `pidfd_open(2)`.
+#[must_use]
+pub fn pidfd_open(pid: i32) -> OwnedFd {
+    // SAFETY: takes numbers.
+    let fd = check("pidfd_open", unsafe {
+        libc::syscall(libc::SYS_pidfd_open, pid, 0)
+    });
+    // SAFETY: the fresh result of a call, owned by nobody.
+    unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).expect("a descriptor is an int")) }
+}
+
+/// pipe2(2), close-on-exec: read end and write end.
+#[must_use]
+pub fn pipe() -> (OwnedFd, OwnedFd) {
+    let mut fds = [0; 2];
+    // SAFETY: room for two descriptors.
+    let ret = unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) };
+    check("pipe2", ret.into());
+    // SAFETY: fresh descriptors, owned by nobody.
+    fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).into()
+}
+
+/// Whether a descriptor becomes readable (or hangs up) within this time.
+#[must_use]
+pub fn readable(fd: BorrowedFd<'_>, timeout: Duration) -> bool {
+    let mut entry = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let timeout = i32::try_from(timeout.as_millis()).expect("short");
+    // SAFETY: one live entry, as the count says.
+    let ready = unsafe { libc::poll(&raw mut entry, 1, timeout) };
+    check("poll", ready.into()) == 1
+}
+
+/// Closes every descriptor above 2 but `keep`.
+pub fn close_all_but(keep: BorrowedFd<'_>) {
+    let keep = keep.as_raw_fd().unsigned_abs();
+    let close_range = |low: u32, high: u32| {
+        // SAFETY: takes numbers; only called in a fresh copy, in which the owners of these descriptors never run.
+        let ret = unsafe { libc::syscall(libc::SYS_close_range, low, high, 0) };
+        check("close_range", ret);
+    };
+    if keep > 3 {
+        close_range(3, keep - 1);
+    }
+    close_range(keep.max(2) + 1, u32::MAX);
+}
+
+/// close(2) of any number.
+pub fn close(fd: c_int) {
+    // SAFETY: takes a number; only called in forked copies, on descriptors that nothing owns there.
+    check("close", unsafe { libc::close(fd) }.into());
+}
+
+/// prctl(2) with numbers.
+pub fn prctl(option: c_int, value: c_ulong) -> c_int {
+    // SAFETY: only called with options whose arguments are numbers.
+    let ret = unsafe { libc::prctl(option, value, 0, 0, 0) };
+    check("prctl", ret.into());
+    ret
+}
+
+/// Sets a signal's disposition to `SIG_DFL` or `SIG_IGN`.
+pub fn set_disposition(signal: c_int, action: libc::sighandler_t) {
+    // SAFETY: no handler of ours is installed, only the kernel's two.
+    let old = unsafe { libc::signal(signal, action) };
+    assert_ne!(old, libc::SIG_ERR, "signal: {}", io::Error::last_os_error());
+}
+
+/// Blocks a signal in the calling thread.
+pub fn block_signal(signal: c_int) {
+    // SAFETY: an all-zero set is empty.
+    let mut set: libc::sigset_t = unsafe { core::mem::zeroed() };
+    // SAFETY: a live set and a valid signal.
+    unsafe { libc::sigaddset(&raw mut set, signal) };
+    // SAFETY: a live set, no old one asked for.
+    let ret =
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, core::ptr::null_mut()) };
+    assert_eq!(ret, 0, "pthread_sigmask");
+}
+
+/// Takes another user's ids for good, groups and capabilities included.
+pub fn become_user(uid: u32) {
+    // SAFETY: an empty list needs no pointer.
+    let ret = unsafe { libc::syscall(libc::SYS_setgroups, 0, core::ptr::null::<u32>()) };
+    check("setgroups", ret);
+    // SAFETY: takes numbers.
+    let ret = unsafe { libc::syscall(libc::SYS_setresgid, uid, uid, uid) };
+    check("setresgid", ret);
+    // SAFETY: takes numbers.
+    let ret = unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) };
+    check("setresuid", ret);
+    // A process that changed its ids may not write uid_map otherwise.
+    prctl(libc::PR_SET_DUMPABLE, 1);
+}
