@@ -1,0 +1,58 @@
+//! Which languages are installed: their probe commands, run inside a box.
+
+use crate::{
+    context::{compiler_box, environment},
+    language::{
+        Language, Values,
+        toolchain::{self, Bind},
+    },
+    runner::{Input, RunError, Runner},
+    slot::Slot,
+    verdicts::describe_exit,
+};
+
+use sandbox_exec::{Exit, Verdict};
+
+/// What the language is shown of the host, or why it is not installed.
+pub(crate) fn probe(runner: &Runner, language: &Language) -> Result<Installed, RunError> {
+    let binds = match toolchain::binds(language) {
+        Ok(binds) => binds,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let commands = [Some(&language.probe), language.compile_probe.as_ref()];
+    for template in commands.into_iter().flatten() {
+        let command = language.command(template, &Values::default());
+        let mut spec = compiler_box(command, binds.clone());
+        spec.env = environment(Some(language));
+        spec.work_dir = "/tmp";
+        match runner.run(Slot::FIRST, &spec, Input::Null) {
+            Ok(ran) => match ran.outcome.judgement.verdict {
+                Verdict::Ok => {}
+                verdict => return Ok(Err(failed(template, verdict, &ran.stderr))),
+            },
+            Err(error @ RunError::Program { .. }) => {
+                return Ok(Err(crate::fatal::chain(&error)));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Ok(binds))
+}
+
+/// The binds of an installed language, or the reason.
+pub(crate) type Installed = Result<Vec<Bind>, String>;
+
+fn failed(template: &[String], verdict: Verdict, stderr: &[u8]) -> String {
+    let how = match verdict {
+        Verdict::RuntimeError(exit) => describe_exit(exit),
+        other => format!("{other:?}"),
+    };
+    let said = String::from_utf8_lossy(stderr);
+    let said = said.lines().next().unwrap_or("").escape_debug().to_string();
+    let hint = match verdict {
+        // What execve reports by way of a dynamic loader that misses a library.
+        Verdict::RuntimeError(Exit::Code(127)) => " (a library may be missing in the box)",
+        _ => "",
+    };
+    format!("probe `{}`: {how}{hint}: {said}", template.join(" "))
+}

@@ -1,0 +1,196 @@
+//! The one place that talks to the sandbox.
+
+use std::{fs::File, path::PathBuf};
+
+use sandbox_exec::{
+    Bytes, CgroupParent, Command, Identity, KeptDir, KillReason, Limits, MountFlags, Outcome,
+    Output, Policy, Quota, RootSpec, Sandbox, Stage, Stdin,
+};
+
+use crate::{language::toolchain::Bind, signals::Interrupt, slot::Slot};
+
+/// The root of a box holds mount points and small files of ours only.
+const ROOT_QUOTA: Quota = Quota {
+    bytes: Bytes::mib(1),
+    inodes: 512,
+};
+/// Files and directories in a writable directory; javac makes one per class, Go's cache thousands.
+const SCRATCH_INODES: u64 = 16_384;
+/// Bytes of standard error that are kept.
+const KEEP_STDERR: Bytes = Bytes::kib(64);
+
+/// A tmpfs of the box.
+#[derive(Debug, Clone)]
+pub(crate) struct Scratch {
+    /// Where it appears in the box.
+    pub(crate) target: &'static str,
+    /// Its size.
+    pub(crate) size: Bytes,
+    /// Whether it is read after the run. At most one per box.
+    pub(crate) keep: bool,
+}
+
+/// One program to run, and what it may see and use.
+#[derive(Debug, Clone)]
+pub(crate) struct BoxSpec {
+    /// Program with its full path, and arguments.
+    pub(crate) command: Vec<String>,
+    /// The whole environment.
+    pub(crate) env: Vec<(String, String)>,
+    /// Working directory inside the box.
+    pub(crate) work_dir: &'static str,
+    /// Read-only views of the host, besides `/usr`.
+    pub(crate) binds: Vec<Bind>,
+    /// Writable directories.
+    pub(crate) scratch: Vec<Scratch>,
+    /// The limits.
+    pub(crate) limits: Limits,
+    /// Bytes of standard output that are kept.
+    pub(crate) keep_stdout: Bytes,
+}
+
+/// Where standard input comes from.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// `/dev/null`.
+    Null,
+    /// A file of the host, passed by descriptor.
+    File(PathBuf),
+    /// These bytes.
+    Bytes(Vec<u8>),
+}
+
+/// A run that took place.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// Limits, evidence and judgement.
+    pub(crate) outcome: Outcome,
+    /// Standard output, as far as kept.
+    pub(crate) stdout: Vec<u8>,
+    /// Standard error, as far as kept.
+    pub(crate) stderr: Vec<u8>,
+    /// The scratch directory that was to be kept.
+    pub(crate) kept: Option<KeptDir>,
+}
+
+/// Why a run did not take place.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// The program could not be started: it is not there, not executable, or its interpreter is missing.
+    #[error("cannot start {program}")]
+    Program {
+        /// Its path inside the box.
+        program: String,
+        /// What the sandbox reports.
+        source: sandbox_exec::Error,
+    },
+    /// The sandbox does not work on this host, or not with these limits.
+    #[error("the sandbox failed")]
+    Sandbox(#[from] sandbox_exec::Error),
+    /// The standard input cannot be opened.
+    #[error("cannot open {}", path.display())]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's reason.
+        source: std::io::Error,
+    },
+    /// A command of the language table has no program.
+    #[error("a command has no program")]
+    NoCommand,
+    /// The judge was told to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Runs programs in boxes.
+#[derive(Debug, Clone)]
+pub(crate) struct Runner {
+    parent: CgroupParent,
+    interrupt: Interrupt,
+}
+
+impl Runner {
+    /// A runner whose boxes have their cgroups below `parent` and end when `interrupt` says so.
+    pub(crate) fn new(parent: CgroupParent, interrupt: Interrupt) -> Self {
+        Self { parent, interrupt }
+    }
+
+    /// Runs one program to its end.
+    pub(crate) fn run(&self, slot: Slot, spec: &BoxSpec, input: Input) -> Result<Ran, RunError> {
+        if self.interrupt.is_stopped() {
+            return Err(RunError::Interrupted);
+        }
+        let sandbox = self.sandbox(slot, spec)?;
+        let stdin = match input {
+            Input::Null => Stdin::Null,
+            Input::Bytes(bytes) => Stdin::Bytes(bytes),
+            Input::File(path) => match File::open(&path) {
+                Ok(file) => Stdin::Fd(file.into()),
+                Err(source) => return Err(RunError::Input { path, source }),
+            },
+        };
+        let capture = |keep| Output::Capture { keep };
+        let running = sandbox
+            .spawn(stdin, capture(spec.keep_stdout), capture(KEEP_STDERR))
+            .map_err(|error| named(error, spec))?;
+        let canceller = running.canceller();
+        let registered = self.interrupt.register(move || canceller.cancel());
+        let finished = running.wait();
+        drop(registered);
+        let finished = finished?;
+        if finished.outcome.evidence.kill == Some(KillReason::Requested) {
+            return Err(RunError::Interrupted);
+        }
+        Ok(Ran {
+            outcome: finished.outcome,
+            stdout: finished.stdout,
+            stderr: finished.stderr,
+            kept: finished.kept.into_iter().next(),
+        })
+    }
+
+    fn sandbox(&self, slot: Slot, spec: &BoxSpec) -> Result<Sandbox, RunError> {
+        let mut root = RootSpec::minimal(ROOT_QUOTA);
+        for bind in &spec.binds {
+            root = root.bind(&bind.source, &bind.target, MountFlags::empty());
+        }
+        for scratch in &spec.scratch {
+            let quota = Quota {
+                bytes: scratch.size,
+                inodes: SCRATCH_INODES,
+            };
+            root = root.tmpfs(scratch.target, quota, MountFlags::WRITABLE);
+            if scratch.keep {
+                root = root.keep(scratch.target);
+            }
+        }
+        let (program, arguments) = spec.command.split_first().ok_or(RunError::NoCommand)?;
+        let mut command = Command::new(program)
+            .args(arguments)
+            .work_dir(spec.work_dir);
+        for (name, value) in &spec.env {
+            command = command.env(name, value);
+        }
+        Ok(Sandbox::builder()
+            .root(root)
+            .identity(Identity::new(slot.uid(), slot.uid()))
+            .limits(spec.limits.clone())
+            .policy(Policy::judge())
+            .cgroup_parent(self.parent.clone())
+            .command(&command)?)
+    }
+}
+
+/// Tells a program that cannot be started from a sandbox that does not work.
+fn named(error: sandbox_exec::Error, spec: &BoxSpec) -> RunError {
+    match &error {
+        sandbox_exec::Error::Setup(failure) if failure.stage == Stage::Execve => {
+            RunError::Program {
+                program: spec.command.first().cloned().unwrap_or_default(),
+                source: error,
+            }
+        }
+        _ => RunError::Sandbox(error),
+    }
+}
