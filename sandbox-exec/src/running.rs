@@ -123,6 +123,8 @@ pub struct Running {
     ended_ns: Option<i64>,
     kill: Option<(KillReason, i64)>,
     oom_looks: u32,
+    /// CPUs that were online at the start: how fast the box's CPU clock can run.
+    cpus: u32,
 }
 
 /// A run that is over. Nothing of it is left on the host.
@@ -171,6 +173,7 @@ impl Running {
             ended_ns: None,
             kill: None,
             oom_looks: 0,
+            cpus: process::online_cpus(),
         }
     }
 
@@ -232,7 +235,7 @@ impl Running {
     }
 
     fn look_at_clocks(&mut self) -> Result<Option<Duration>, Error> {
-        let clocks = Clocks::new(&self.inner.limits, process::online_cpus());
+        let clocks = Clocks::new(&self.inner.limits, self.cpus);
         let cpu = if clocks.needs_cpu() {
             self.cgroup.cpu_time()
         } else {

@@ -52,7 +52,8 @@ impl Sandbox {
     /// Starts a run in a box of its own and returns once `execve(2)` has succeeded.
     ///
     /// Limits are enforced by [`Running::wait`]; call it at once, in a thread per box. A box that nobody waits for still ends:
-    /// a second after its wall limit, at its CPU limit by `RLIMIT_CPU`, when [`Running`] is dropped, or with this process.
+    /// a second after its wall limit, at about twice its CPU limit by `RLIMIT_CPU`, when [`Running`] is dropped, or with
+    /// this process.
     ///
     /// # Errors
     /// [`Error::Setup`] names the stage and operation that failed in the child; [`Error::Cgroup`] a limit that this host
