@@ -120,7 +120,7 @@ pub type Rule = (Basis, fn(&Evidence, &Limits) -> Option<Verdict>);
 /// | 4 | `OutputCount` | `OutputLimit` | a captured stream passed the limit |
 /// | 5 | `CpuReading` | `CpuTimeLimit` | measured CPU time above the limit |
 /// | 6 | `WallReading` | `WallTimeLimit` | measured wall time above the limit |
-/// | 7 | `IdleReading` | `IdleTimeLimit` | wall minus CPU time above the limit |
+/// | 7 | `IdleReading` | `IdleTimeLimit` | wall minus CPU time above the limit, at the end or when the box was killed for it |
 /// | 8 | `Sigxcpu` | `CpuTimeLimit` | ended by `SIGXCPU`, CPU limit asked for, CPU time not measured |
 /// | 9 | `Sigxfsz` | `OutputLimit` | ended by `SIGXFSZ`, file size limit asked for |
 /// | 10 | `Sigsys` | `SecurityViolation` | ended by `SIGSYS` |
@@ -128,8 +128,8 @@ pub type Rule = (Basis, fn(&Evidence, &Limits) -> Option<Verdict>);
 /// | 12 | `ExitStatus` | `Ok`, `RuntimeError` | init reported how the payload ended |
 /// | 13 | `NoExitReport` | `Indeterminate` | nothing else is known |
 ///
-/// Times decide by the reading alone: a kill for CPU time happens only after the reading has passed the limit, and the
-/// final reading is never smaller. `SIGKILL` by itself is a run-time error, exit code 159 by itself is an exit code.
+/// CPU and wall time decide by the final reading alone, which is never smaller than the one that led to a kill. Idle time
+/// can shrink: the kill itself costs CPU time. So there a kill that ended the payload decides as well. `SIGKILL` by itself is a run-time error, exit code 159 by itself is an exit code.
 pub const RULES: &[Rule] = &[
     (Basis::KillRequest, |e, _| {
         (e.kill == Some(KillReason::Requested)).then_some(Verdict::Cancelled)
@@ -151,7 +151,9 @@ pub const RULES: &[Rule] = &[
         exceeds(Some(e.wall_time), l.wall_time).then_some(Verdict::WallTimeLimit)
     }),
     (Basis::IdleReading, |e, l| {
-        exceeds(e.idle_time().value(), l.idle_time).then_some(Verdict::IdleTimeLimit)
+        let killed = e.kill == Some(KillReason::IdleTime) && e.exit.is_none();
+        let passed = killed || exceeds(e.idle_time().value(), l.idle_time);
+        (l.idle_time.is_some() && passed).then_some(Verdict::IdleTimeLimit)
     }),
     (Basis::Sigxcpu, |e, l| {
         (ended_by(e, libc::SIGXCPU) && l.cpu_time.is_some() && e.cpu_time.value().is_none())

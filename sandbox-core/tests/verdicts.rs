@@ -208,6 +208,24 @@ fn a_denied_fork_alone_is_no_failure() {
     assert_eq!(judge(&evidence, &limits()).verdict, Verdict::Ok);
 }
 
+/// The dying processes are charged CPU time after the look that killed them, so the idle time shrinks again.
+#[test]
+fn cpu_time_of_the_kill_itself_undoes_no_idle_limit() {
+    let killed = run(|e| {
+        e.exit = None;
+        e.kill = Some(KillReason::IdleTime);
+        e.wall_time = SECOND + SECOND / 4;
+        e.cpu_time = Reading::Value(SECOND / 4 + Duration::from_nanos(1));
+    });
+    let judgement = judge(&killed, &limits());
+    assert_eq!(
+        (judgement.verdict, judgement.basis),
+        (Verdict::IdleTimeLimit, Basis::IdleReading)
+    );
+    let ended_first = run(|e| e.kill = Some(KillReason::IdleTime));
+    assert_eq!(judge(&ended_first, &limits()).verdict, Verdict::Ok);
+}
+
 #[cfg(feature = "serde")]
 #[test]
 fn a_stored_outcome_can_be_judged_again() {
