@@ -6,9 +6,14 @@
 )]
 
 pub mod boxes;
+pub mod faults;
 pub mod host;
 pub mod in_child;
+pub mod inject;
 pub mod leaks;
+pub mod outside;
+pub mod setup;
 pub mod sys;
 
 pub use in_child::{Fork, in_child};
+pub use setup::{Setup, assert_judged};

@@ -168,3 +168,81 @@ pub fn become_user(uid: u32) {
     // A process that changed its ids may not write uid_map otherwise.
     prctl(libc::PR_SET_DUMPABLE, 1);
 }
+
+/// A mount namespace of its own for the calling process, from which nothing propagates to the host.
+pub fn unshare_mounts() {
+    // SAFETY: takes a flag.
+    check(
+        "unshare",
+        unsafe { libc::unshare(libc::CLONE_NEWNS) }.into(),
+    );
+    let none = core::ptr::null();
+    let flags = libc::MS_REC | libc::MS_PRIVATE;
+    // SAFETY: a literal path; the other pointers may be null where only the propagation changes.
+    let ret = unsafe { libc::mount(none, c"/".as_ptr(), none, flags, none.cast()) };
+    check("mount --make-rprivate", ret.into());
+}
+
+/// A session keyring of its own with one key in it.
+pub fn add_session_key(name: &core::ffi::CStr, secret: &[u8]) {
+    let session = libc::KEY_SPEC_SESSION_KEYRING;
+    let none = core::ptr::null::<u8>();
+    // SAFETY: a null name asks for an anonymous keyring.
+    let ret = unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, none) };
+    check("keyctl", ret);
+    let (kind, name) = (c"user".as_ptr(), name.as_ptr());
+    // SAFETY: two texts and a buffer of the length that is said.
+    let key = unsafe {
+        libc::syscall(
+            libc::SYS_add_key,
+            kind,
+            name,
+            secret.as_ptr(),
+            secret.len(),
+            session,
+        )
+    };
+    let key = check("add_key", key);
+    // Everybody may see and read it: the twin reads it as another user.
+    let rights = 0x3f3f_3f3f;
+    // SAFETY: takes numbers.
+    let ret = unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_SETPERM, key, rights) };
+    check("keyctl", ret);
+}
+
+/// Both ends of a new pseudo-terminal: master and slave.
+#[must_use]
+pub fn terminal() -> (OwnedFd, OwnedFd) {
+    let (mut master, mut slave) = (0, 0);
+    let null = core::ptr::null_mut();
+    // SAFETY: two live ints; no name, settings or size are given.
+    let ret = unsafe {
+        libc::openpty(
+            &raw mut master,
+            &raw mut slave,
+            null,
+            null.cast(),
+            null.cast(),
+        )
+    };
+    check("openpty", ret.into());
+    // SAFETY: fresh descriptors, owned by nobody.
+    [master, slave]
+        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+        .into()
+}
+
+/// A descriptor with `secret` in it that every child inherits: the leak of a careless embedder.
+pub fn leak(secret: &[u8], number: c_int) {
+    // SAFETY: a literal name, no flags: it survives execve(2).
+    let fd = check(
+        "memfd_create",
+        unsafe { libc::memfd_create(c"secret".as_ptr(), 0) }.into(),
+    );
+    let fd = i32::try_from(fd).expect("a descriptor is an int");
+    // SAFETY: a live buffer of the length that is said.
+    let ret = unsafe { libc::write(fd, secret.as_ptr().cast(), secret.len()) };
+    check("write", i64::try_from(ret).unwrap_or(-1));
+    // SAFETY: takes numbers; only called in forked copies, where nothing owns the number.
+    check("dup2", unsafe { libc::dup2(fd, number) }.into());
+}

@@ -1,0 +1,206 @@
+//! A box with every control on, from which a test takes one away.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader},
+    thread::JoinHandle,
+};
+
+use sandbox_exec::{
+    Basis, Canceller, Error, Finished, Identity, Limits, Output, Policy, RootSpec, Sandbox, Stdin,
+    Verdict,
+};
+
+use crate::{boxes, sys};
+
+/// The ordinary box as data. An attack runs in [`Setup::new`], its twin in the same but for one thing.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Setup {
+    /// Ids of the payload; also how a test finds its processes on the host.
+    pub identity: Identity,
+    /// Limits.
+    pub limits: Limits,
+    /// File tree.
+    pub root: RootSpec,
+    /// Whether the policy `judge` is in force.
+    pub filter: bool,
+    /// Whether the box has a network of its own.
+    pub own_network: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Setup {
+    /// Every control on.
+    pub fn new() -> Self {
+        Self {
+            identity: boxes::identity(),
+            limits: boxes::limits(),
+            root: boxes::root(),
+            filter: true,
+            own_network: true,
+        }
+    }
+
+    /// As it is, but for the limits.
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// As it is, but for the file tree.
+    pub fn root(mut self, change: impl FnOnce(RootSpec) -> RootSpec) -> Self {
+        self.root = change(self.root);
+        self
+    }
+
+    /// As it is, but for the filter.
+    pub fn without_filter(mut self) -> Self {
+        self.filter = false;
+        self
+    }
+
+    /// As it is, but in the host's network.
+    pub fn in_host_network(mut self) -> Self {
+        self.own_network = false;
+        self
+    }
+
+    /// The box with the payload in it.
+    ///
+    /// # Panics
+    /// Where it cannot be prepared.
+    #[track_caller]
+    #[must_use]
+    pub fn sandbox(&self, args: &[&str]) -> Sandbox {
+        let wants_policy = Sandbox::builder()
+            .root(self.root.clone())
+            .identity(self.identity)
+            .limits(self.limits.clone());
+        let mut builder = if self.filter {
+            wants_policy.policy(Policy::judge())
+        } else {
+            wants_policy.dangerous().without_seccomp()
+        };
+        if !self.own_network {
+            builder = builder.dangerous().share_network();
+        }
+        let built = builder.command(&boxes::command(args));
+        built.unwrap_or_else(|error| panic!("{}", boxes::full(&error)))
+    }
+
+    /// Runs the payload to its end, with an empty standard input; no process of the box is left on the host then.
+    ///
+    /// # Panics
+    /// Where the box cannot be started, and where something is left.
+    #[track_caller]
+    #[must_use]
+    pub fn run(&self, args: &[&str]) -> Finished {
+        let finished = boxes::finish(&self.sandbox(args));
+        let left = crate::outside::processes_of(self.identity.uid);
+        assert!(left.is_empty(), "left of the box: {left:?}");
+        finished
+    }
+
+    /// Starts the payload and watches it in a thread, so that the test can look from outside meanwhile.
+    ///
+    /// # Panics
+    /// Where the box cannot be started.
+    #[track_caller]
+    #[must_use]
+    pub fn live(mut self, args: &[&str]) -> Live {
+        // Its output comes through a pipe of the test, where the limit cannot count.
+        self.limits.output = None;
+        let (stdin, ours) = sys::pipe();
+        let (stdout, theirs) = sys::pipe();
+        let sandbox = self.sandbox(args);
+        let running = sandbox.spawn(Stdin::Fd(stdin), Output::Fd(theirs), Output::Null);
+        let running = running.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
+        let canceller = running.canceller();
+        let mut live = Live {
+            stdin: ours.into(),
+            stdout: BufReader::new(stdout.into()),
+            canceller,
+            waiter: std::thread::spawn(move || running.wait()),
+        };
+        assert_eq!(live.line(), boxes::STARTED.trim_end());
+        live
+    }
+}
+
+/// A box that runs while the test looks at it.
+#[derive(Debug)]
+pub struct Live {
+    stdin: File,
+    stdout: BufReader<File>,
+    canceller: Canceller,
+    waiter: JoinHandle<Result<Finished, Error>>,
+}
+
+impl Live {
+    /// The next line of the payload; the wall limit bounds how long that takes.
+    ///
+    /// # Panics
+    /// Where the payload ends instead.
+    #[track_caller]
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = self
+            .stdout
+            .read_line(&mut line)
+            .expect("a pipe can be read");
+        assert!(read > 0, "the payload ended without another line");
+        line.trim_end().to_owned()
+    }
+
+    /// Ends the run from here.
+    #[track_caller]
+    #[must_use]
+    pub fn cancel(self) -> Finished {
+        self.canceller.cancel();
+        self.finish()
+    }
+
+    /// Ends the payload's standard input and waits for the end of the run.
+    ///
+    /// # Panics
+    /// Where the run could not be watched.
+    #[track_caller]
+    #[must_use]
+    pub fn finish(self) -> Finished {
+        drop(self.stdin);
+        let finished = self.waiter.join().expect("the watching thread is well");
+        finished.unwrap_or_else(|error| panic!("{}", boxes::full(&error)))
+    }
+}
+
+/// What was judged, and on which basis.
+#[must_use]
+pub fn judged(finished: &Finished) -> (Verdict, Basis) {
+    let judgement = finished.outcome.judgement;
+    (judgement.verdict, judgement.basis)
+}
+
+/// Fails with the whole evidence where the judgement is another one, or where the payload has not started.
+///
+/// # Panics
+/// As said.
+#[track_caller]
+pub fn assert_judged(finished: &Finished, verdict: Verdict, basis: Basis) {
+    if finished.outcome.evidence.stdout.seen.get() > 0 {
+        drop(boxes::said(finished));
+    }
+    assert_eq!(
+        judged(finished),
+        (verdict, basis),
+        "{:#?}\nstdout {:?}\nstderr {:?}",
+        finished.outcome.evidence,
+        String::from_utf8_lossy(&finished.stdout),
+        String::from_utf8_lossy(&finished.stderr),
+    );
+}
