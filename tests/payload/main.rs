@@ -7,6 +7,12 @@
 #![expect(clippy::print_stdout, reason = "standard output is its voice")]
 
 mod behave;
+mod inspect;
+mod kernel;
+mod processes;
+mod programs;
+mod raw;
+mod space;
 
 use std::io::Write as _;
 
@@ -16,7 +22,14 @@ pub(crate) type Subcommand = (&'static str, fn(&[String]));
 /// The exit status for a payload that is used wrongly.
 const MISUSED: i32 = 97;
 
-const ALL: [&[Subcommand]; 1] = [behave::SUBCOMMANDS];
+const ALL: [&[Subcommand]; 6] = [
+    behave::SUBCOMMANDS,
+    inspect::SUBCOMMANDS,
+    kernel::SUBCOMMANDS,
+    processes::SUBCOMMANDS,
+    programs::SUBCOMMANDS,
+    space::SUBCOMMANDS,
+];
 
 fn main() {
     println!("started");
