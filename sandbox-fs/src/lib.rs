@@ -15,6 +15,7 @@
 //! 5.12 for `mount_setattr(2)`; [`sandbox_core::Host::probe`] says so at once.
 
 mod apply;
+mod child;
 mod compile;
 mod dev;
 mod error;

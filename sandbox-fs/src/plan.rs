@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsRawFd as _, OwnedFd, RawFd},
 };
 
-use sandbox_core::{ChildStep, Explain, Fault, Stage};
+use sandbox_core::{Explain, Fault};
 
 use crate::{
     Error, apply,
@@ -32,9 +32,9 @@ pub enum Trees {
 /// A checked and compiled tree. It can be instantiated any number of times, at once too.
 #[derive(Debug)]
 pub struct RootPlan {
-    ops: Vec<Op>,
+    pub(crate) ops: Vec<Op>,
     names: Vec<String>,
-    binds: Vec<Bind>,
+    pub(crate) binds: Vec<Bind>,
     /// Absolute inside the box.
     kept: Vec<CString>,
 }
@@ -156,9 +156,9 @@ impl Explain for RootPlan {
 /// A plan and the mounts of one spawn. Dropping it closes them; what init has attached by then stays.
 #[derive(Debug)]
 pub struct RootInstance<'p> {
-    plan: &'p RootPlan,
+    pub(crate) plan: &'p RootPlan,
     /// `None`: init makes them.
-    trees: Option<Vec<OwnedFd>>,
+    pub(crate) trees: Option<Vec<OwnedFd>>,
 }
 
 impl RootInstance<'_> {
@@ -168,14 +168,14 @@ impl RootInstance<'_> {
         self.plan
     }
 
-    /// What init must not close before [`ChildStep::apply`] is through.
+    /// What init must not close before [`ChildStep::apply`](sandbox_core::ChildStep::apply) is through.
     #[must_use]
     pub fn descriptors(&self) -> Vec<RawFd> {
         let trees = self.trees.as_deref().unwrap_or_default();
         trees.iter().map(|tree| tree.as_raw_fd()).collect()
     }
 
-    /// Opens a kept directory as a place (`O_PATH`), in init, after [`ChildStep::apply`]. Async-signal-safe.
+    /// Opens a kept directory as a place (`O_PATH`), in init, after [`ChildStep::apply`](sandbox_core::ChildStep::apply). Async-signal-safe.
     ///
     /// The descriptor holds the directory's mount beyond the death of the box; pass it to the embedder for
     /// [`KeptDir`](crate::KeptDir).
@@ -184,21 +184,6 @@ impl RootInstance<'_> {
     /// `ENOENT`, `ENOTDIR`, `ELOOP`: the target is not there, or is no directory. `EINVAL`: there is no such index.
     pub fn open_kept(&self, index: usize) -> Result<RawFd, Fault> {
         apply::open_kept(&self.plan.kept, self.plan.ops.len(), index)
-    }
-}
-
-#[expect(unsafe_code, reason = "the promise of ChildStep")]
-// SAFETY: `apply::run` borrows the plan, and its file and all that it calls stand under the lint header for code after the
-// clone: raw system calls on memory made before, an array on the stack, no drop but of plain numbers.
-unsafe impl ChildStep for RootInstance<'_> {
-    const STAGE: Stage = Stage::Root;
-
-    fn apply(&self) -> Result<(), Fault> {
-        let origin = match &self.trees {
-            Some(trees) => apply::Origin::Parent(trees),
-            None => apply::Origin::Init,
-        };
-        apply::run(&self.plan.ops, &self.plan.binds, origin)
     }
 }
 
