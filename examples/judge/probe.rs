@@ -30,13 +30,21 @@ pub(crate) fn probe(runner: &Runner, language: &Language) -> Result<Installed, R
                 Verdict::Ok => {}
                 verdict => return Ok(Err(failed(template, verdict, &ran.stderr))),
             },
-            Err(error @ RunError::Program { .. }) => {
-                return Ok(Err(crate::fatal::chain(&error)));
+            Err(RunError::Program { program, source }) => {
+                return Ok(Err(format!("{program}: {}", root_cause(&source))));
             }
             Err(error) => return Err(error),
         }
     }
     Ok(Ok(binds))
+}
+
+/// The innermost error: `ENOENT (No such file or directory)`.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => root_cause(source),
+        None => error.to_string(),
+    }
 }
 
 /// The binds of an installed language, or the reason.

@@ -184,13 +184,20 @@ impl Runner {
 
 /// Tells a program that cannot be started from a sandbox that does not work.
 fn named(error: sandbox_exec::Error, spec: &BoxSpec) -> RunError {
-    match &error {
-        sandbox_exec::Error::Setup(failure) if failure.stage == Stage::Execve => {
-            RunError::Program {
-                program: spec.command.first().cloned().unwrap_or_default(),
-                source: error,
-            }
-        }
-        _ => RunError::Sandbox(error),
+    let is_program = match &error {
+        // The payload looks for its program before it gives up the means to report that it is absent.
+        sandbox_exec::Error::Setup(failure) => match failure.stage {
+            Stage::Execve => true,
+            Stage::WorkDir => failure.operation.starts_with("find the program"),
+            _ => false,
+        },
+        _ => false,
+    };
+    if !is_program {
+        return RunError::Sandbox(error);
+    }
+    RunError::Program {
+        program: spec.command.first().cloned().unwrap_or_default(),
+        source: error,
     }
 }

@@ -77,6 +77,7 @@ pub(crate) enum StageError {
 struct Copied {
     bytes: Vec<u8>,
     executable: bool,
+    included: bool,
 }
 
 /// Copies a program into `directory`.
@@ -89,11 +90,14 @@ pub(crate) fn stage(
     let mut all = BTreeMap::new();
     let mut size = 0;
     for (name, path) in files(origin.source, origin.root)? {
-        read_into(&mut all, name, &path, origin, &mut size, origin.code)?;
+        let file = read(&path, origin, &mut size, origin.code)?;
+        all.insert(name, file);
     }
     for include in origin.includes {
         for (name, path) in files(include, origin.include_root)? {
-            read_into(&mut all, name, &path, origin, &mut size, HARD_LIMIT)?;
+            let mut file = read(&path, origin, &mut size, HARD_LIMIT)?;
+            file.included = true;
+            all.insert(name, file);
         }
     }
     if let Some(language) = language {
@@ -111,6 +115,7 @@ pub(crate) fn stage(
         .map(|(name, file)| Source {
             name,
             text: file.bytes,
+            included: file.included,
         })
         .collect();
     let entry = match language {
@@ -126,14 +131,13 @@ pub(crate) fn stage(
     })
 }
 
-fn read_into(
-    all: &mut BTreeMap<String, Copied>,
-    name: String,
+/// Reads one file; `size` is that of all files so far.
+fn read(
     path: &Path,
     origin: &Origin<'_>,
     size: &mut u64,
     limit: Bytes,
-) -> Result<(), StageError> {
+) -> Result<Copied, StageError> {
     let limit = limit.min(HARD_LIMIT);
     let read = |path: &Path| -> io::Result<Copied> {
         let file = File::open(path)?;
@@ -141,7 +145,11 @@ fn read_into(
         let mut bytes = Vec::new();
         let left = limit.get().saturating_sub(*size);
         file.take(left.saturating_add(1)).read_to_end(&mut bytes)?;
-        Ok(Copied { bytes, executable })
+        Ok(Copied {
+            bytes,
+            executable,
+            included: false,
+        })
     };
     let mut copied = read(path).map_err(PackageError::read(path))?;
     *size = size.saturating_add(u64::try_from(copied.bytes.len()).unwrap_or(u64::MAX));
@@ -152,8 +160,7 @@ fn read_into(
         });
     }
     replace_constants(&mut copied.bytes, origin.constants);
-    all.insert(name, copied);
-    Ok(())
+    Ok(copied)
 }
 
 fn is_executable(file: &File) -> io::Result<bool> {
@@ -163,8 +170,11 @@ fn is_executable(file: &File) -> io::Result<bool> {
 
 /// Gives the only file of a submission the name that its compiler wants.
 fn rename_single(all: &mut BTreeMap<String, Copied>, language: &Language) {
-    let sources: Vec<&String> = all.keys().filter(|name| language.owns(name)).collect();
-    let [only] = sources.as_slice() else { return };
+    let own = all
+        .iter()
+        .filter(|(name, file)| language.owns(name) && !file.included);
+    let own: Vec<&String> = own.map(|(name, _)| name).collect();
+    let [only] = own.as_slice() else { return };
     let only = (*only).clone();
     let wanted = all
         .get(&only)

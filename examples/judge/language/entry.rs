@@ -9,6 +9,8 @@ pub(crate) struct Source {
     pub(crate) name: String,
     /// Its bytes.
     pub(crate) text: Vec<u8>,
+    /// Whether the package added it.
+    pub(crate) included: bool,
 }
 
 /// The entry point of a submission.
@@ -52,12 +54,17 @@ pub(crate) fn find(
             .ok_or_else(|| EntryError::Missing(declared.to_owned()));
     }
     let default = language.entry.as_deref().unwrap_or("");
-    match sources {
+    // A driver that the package adds has the default name, and so is preferred to the submission's only file.
+    if let Some(main) = files(default) {
+        return Ok(file_entry(main));
+    }
+    let own: Vec<&Source> = sources.iter().filter(|source| !source.included).collect();
+    match own.as_slice() {
         [only] => Ok(file_entry(only)),
         // Languages without a default compile every file, and the linker finds `main`.
         [first, ..] if language.entry.is_none() => Ok(file_entry(first)),
-        _ => files(default).map(file_entry).ok_or(EntryError::Ambiguous {
-            count: sources.len(),
+        many => Err(EntryError::Ambiguous {
+            count: many.len(),
             wanted: default.to_owned(),
         }),
     }
@@ -84,10 +91,11 @@ fn class(
                 Some(package) => format!("{package}.{class}"),
                 None => class,
             };
-            candidates.push(EntryPoint {
+            let point = EntryPoint {
                 entry,
                 file: source.name.clone(),
-            });
+            };
+            candidates.push((point, source.included));
         }
     }
     if let Some(declared) = declared {
@@ -103,21 +111,23 @@ fn class(
     let is_default = |candidate: &EntryPoint| {
         candidate.entry == wanted || candidate.entry.ends_with(&format!(".{wanted}"))
     };
+    if let Some((main, _)) = candidates.iter().find(|(point, _)| is_default(point)) {
+        return Ok(main.clone());
+    }
+    if candidates.len() > 1 {
+        candidates.retain(|(_, included)| !included);
+    }
     match candidates.as_slice() {
-        [only] => Ok(only.clone()),
+        [(only, _)] => Ok(only.clone()),
         // None at all: let the compiler speak first, and the run fail for want of the default class.
         [] => Ok(EntryPoint {
             entry: wanted,
             file: String::new(),
         }),
-        many => many
-            .iter()
-            .find(|candidate| is_default(candidate))
-            .cloned()
-            .ok_or(EntryError::Ambiguous {
-                count: many.len(),
-                wanted,
-            }),
+        many => Err(EntryError::Ambiguous {
+            count: many.len(),
+            wanted,
+        }),
     }
 }
 
@@ -244,6 +254,14 @@ mod tests {
         Source {
             name: name.to_owned(),
             text: text.as_bytes().to_owned(),
+            included: false,
+        }
+    }
+
+    fn included(name: &str, text: &str) -> Source {
+        Source {
+            included: true,
+            ..source(name, text)
         }
     }
 
@@ -314,6 +332,22 @@ mod tests {
         let cpp = languages.by_code("cpp").unwrap();
         let two = [source("a.cpp", ""), source("b.cpp", "")];
         assert!(find(cpp, &two, None).is_ok());
+    }
+
+    #[test]
+    fn what_the_package_adds_is_a_library_or_the_driver() {
+        let languages = Languages::load(None).unwrap();
+        let python = languages.by_code("python3").unwrap();
+        let library = [source("x.py", ""), included("helper.py", "")];
+        assert_eq!(find(python, &library, None).unwrap().entry, "x.py");
+        let driver = [source("x.py", ""), included("main.py", "")];
+        assert_eq!(find(python, &driver, None).unwrap().entry, "main.py");
+        let with_main = |class: &str| format!("class {class} {{ {MAIN} }}");
+        let library = [
+            source("A.java", &with_main("A")),
+            included("Demo.java", &with_main("Demo")),
+        ];
+        assert_eq!(java(&library), Ok("A".to_owned()));
     }
 
     #[test]

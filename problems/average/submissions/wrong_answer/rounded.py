@@ -1,0 +1,3 @@
+input()
+numbers = [float(x) for x in input().split()]
+print(f"{sum(numbers) / len(numbers):.3f}")

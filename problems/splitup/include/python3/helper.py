@@ -1,0 +1,1 @@
+LARGEST = {{largest}}
