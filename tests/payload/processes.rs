@@ -35,20 +35,25 @@ pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
 /// Every process forks for as long as it may, until `most` attempts are made. One line says how the first of them ended; the
 /// bomb then stands until standard input ends.
 fn fork_bomb(most: u64) {
-    let attempts = shared();
+    let (attempts, made) = (shared(), shared());
     let first = std::process::id();
     let refused = loop {
         if attempts.fetch_add(1, Ordering::SeqCst) >= most {
             break None;
         }
-        if let Err(errno) = fork() {
-            break Some(errno);
+        match fork() {
+            Ok(0) => _ = made.fetch_add(1, Ordering::SeqCst),
+            Ok(_) => {}
+            Err(errno) => break Some(errno),
         }
     };
     if std::process::id() != first {
         loop {
             call(libc::SYS_pause, [0; 6]).ok();
         }
+    }
+    while refused.is_none() && made.load(Ordering::SeqCst) < most {
+        std::thread::sleep(Duration::from_millis(1));
     }
     match refused {
         Some(errno) => say(format!("refused {errno}")),

@@ -2,8 +2,10 @@
 
 use std::{
     fs::{self, File},
+    io::{self, Read as _},
     os::{fd::AsRawFd as _, unix::process::CommandExt as _},
-    process::{Child, Command, Stdio},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
 };
 
 use crate::boxes::{self, STARTED};
@@ -29,14 +31,20 @@ pub fn processes_of(uid: u32) -> Vec<i32> {
     .collect()
 }
 
-/// The payload on the host, as this user; 0 is root itself. Nothing of the test is inherited but what has no close-on-exec.
+/// The payload on the host, started, as this user; 0 is root itself. Nothing of the test is inherited but what has no close-on-exec.
 ///
 /// # Panics
 /// Where it cannot be started.
 #[track_caller]
 #[must_use]
 pub fn start(uid: u32, args: &[&str]) -> Child {
-    let (child, _file) = spawn(uid, args, Stdio::piped());
+    let mut child = spawn(uid, args, Stdio::piped());
+    let stdout = child.stdout.as_mut().expect("piped");
+    let mut token = [0; STARTED.len()];
+    stdout
+        .read_exact(&mut token)
+        .expect("it says that it has started");
+    assert_eq!(token, STARTED.as_bytes());
     child
 }
 
@@ -57,26 +65,46 @@ pub fn run(uid: u32, args: &[&str]) -> String {
 #[track_caller]
 #[must_use]
 pub fn run_with(uid: u32, args: &[&str], stdin: Stdio) -> String {
-    let (child, _file) = spawn(uid, args, stdin);
-    let output = child.wait_with_output().expect("a child can be waited for");
+    said(spawn(uid, args, stdin).wait_with_output())
+}
+
+/// As [`run`], with another program than the payload.
+///
+/// # Panics
+/// Where it cannot be started.
+#[track_caller]
+#[must_use]
+pub fn run_program(uid: u32, program: &Path, args: &[&str]) -> String {
+    let mut command = command(uid, program, args);
+    said(command.stdin(Stdio::null()).output())
+}
+
+#[track_caller]
+fn said(output: io::Result<Output>) -> String {
+    let output = output.expect("a child can be waited for");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let rest = text.strip_prefix(STARTED);
     rest.unwrap_or_else(|| panic!("the payload has not started: {output:?}"))
         .to_owned()
 }
 
-fn spawn(uid: u32, args: &[&str], stdin: Stdio) -> (Child, File) {
-    // By descriptor: the directories above it may be closed to the user.
-    let file = File::open(boxes::payload_on_host()).expect("the payload is there");
-    let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
+fn command(uid: u32, program: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command
         .args(args)
         .env_clear()
-        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     if uid != 0 {
         command.uid(uid).gid(uid);
     }
-    (command.spawn().expect("the payload starts"), file)
+    command
+}
+
+fn spawn(uid: u32, args: &[&str], stdin: Stdio) -> Child {
+    // By descriptor: the directories above it may be closed to the user. It closes at the exec.
+    let file = File::open(boxes::payload_on_host()).expect("the payload is there");
+    let program = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let mut command = command(uid, Path::new(&program), args);
+    command.stdin(stdin).spawn().expect("the payload starts")
 }

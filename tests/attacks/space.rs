@@ -1,0 +1,187 @@
+//! Memory, disk, inodes, descriptors.
+
+use sandbox_exec::{Basis, Bytes, Finished, MountFlags, Quota, RootSpec, Verdict};
+use sandbox_test_support::{Setup, assert_judged, boxes, in_child, outside, scene};
+
+use crate::can_run;
+
+const LIMIT: Bytes = Bytes::mib(32);
+
+fn small() -> Setup {
+    Setup::new().limits(|limits| limits.memory = Some(LIMIT))
+}
+
+fn unlimited() -> Setup {
+    Setup::new().limits(|limits| limits.memory = None)
+}
+
+/// Ended for its memory, and not a page above the limit; the twin got all that it wanted.
+fn assert_held(finished: &Finished, twin: &Finished, success: &str) {
+    assert_judged(finished, Verdict::MemoryLimit, Basis::OomKill);
+    let evidence = &finished.outcome.evidence;
+    assert!(!boxes::said(finished).contains(success));
+    assert!(
+        evidence.memory_peak.value() <= Some(LIMIT),
+        "{:?}",
+        evidence.memory_peak
+    );
+    assert!(evidence.oom_kills.value() > Some(0));
+    assert!(evidence.memory_limit_hits.value() > Some(0));
+
+    assert_judged(twin, Verdict::Ok, Basis::ExitStatus);
+    assert!(boxes::said(twin).contains(success));
+}
+
+#[test]
+fn a_memory_bomb_is_ended() {
+    if !can_run() {
+        return;
+    }
+    let args = ["memory", "128"];
+    assert_held(&small().run(&args), &unlimited().run(&args), "touched 128");
+}
+
+#[test]
+fn children_share_one_limit() {
+    if !can_run() {
+        return;
+    }
+    // Each of them is well below the limit.
+    let args = ["memory-of-children", "8", "10"];
+    assert_held(&small().run(&args), &unlimited().run(&args), "touched 80");
+}
+
+#[test]
+fn a_childs_end_for_memory_is_the_runs_end() {
+    if !can_run() {
+        return;
+    }
+    // The parent would see its child's death and exit with 0.
+    let args = ["memory-of-child", "128"];
+    assert_held(&small().run(&args), &unlimited().run(&args), "touched 128");
+}
+
+fn with_disk(setup: Setup) -> Setup {
+    let quota = Quota {
+        bytes: Bytes::mib(256),
+        inodes: 100,
+    };
+    setup.root(|root| root.tmpfs("disk", quota, MountFlags::WRITABLE))
+}
+
+#[test]
+fn files_in_memory_count_as_memory() {
+    if !can_run() {
+        return;
+    }
+    let args = ["fill", "/disk/bomb", "100"];
+    let success = format!("wrote {}", 100 << 20);
+    assert_held(
+        &with_disk(small()).run(&args),
+        &with_disk(unlimited()).run(&args),
+        &success,
+    );
+}
+
+#[test]
+fn files_without_a_name_count_as_memory() {
+    if !can_run() {
+        return;
+    }
+    let args = ["memfd", "100"];
+    let success = format!("wrote {}", 100 << 20);
+    assert_held(&small().run(&args), &unlimited().run(&args), &success);
+}
+
+fn disk(quota: Quota) -> Setup {
+    let root = |root: RootSpec| root.tmpfs("disk", quota, MountFlags::WRITABLE).keep("disk");
+    Setup::new().root(root)
+}
+
+#[test]
+fn a_disk_fills_to_its_quota() {
+    if !can_run() {
+        return;
+    }
+    // The size of the file as the host sees it after the run.
+    let fill = |quota| {
+        let finished = disk(quota).run(&["fill", "/disk/bomb", "32"]);
+        assert_judged(&finished, Verdict::Ok, Basis::ExitStatus);
+        let file = finished.kept[0].open("bomb").expect("it is there");
+        (
+            file.metadata().expect("readable").len(),
+            boxes::said(&finished),
+        )
+    };
+    let quota = Quota {
+        bytes: Bytes::mib(8),
+        inodes: 100,
+    };
+    let (size, said) = fill(quota);
+    assert!(
+        said.ends_with(&format!("errno {}\n", libc::ENOSPC)),
+        "{said}"
+    );
+    assert_eq!(size, 8 << 20);
+
+    let (size, _) = fill(Quota {
+        bytes: Bytes::mib(64),
+        ..quota
+    });
+    assert_eq!(size, 32 << 20, "the twin gets all that it wants");
+}
+
+#[test]
+fn inodes_run_out_at_their_quota() {
+    if !can_run() {
+        return;
+    }
+    let spray = |inodes| {
+        let quota = Quota {
+            bytes: Bytes::mib(8),
+            inodes,
+        };
+        let finished = disk(quota).run(&["inodes", "/disk", "500"]);
+        assert_judged(&finished, Verdict::Ok, Basis::ExitStatus);
+        let entries = finished.kept[0].entries(1000).expect("readable");
+        (entries.len(), boxes::said(&finished))
+    };
+    // One is the directory itself.
+    let full = format!("made 99 errno {}\n", libc::ENOSPC);
+    assert_eq!(spray(100), (99, full));
+    assert_eq!(spray(1000), (500, "made 500\n".to_owned()), "the twin");
+}
+
+#[test]
+fn descriptors_run_out_at_the_limit() {
+    if !can_run() {
+        return;
+    }
+    let finished = Setup::new()
+        .limits(|limits| limits.open_files = Some(64))
+        .run(&["descriptors", "500"]);
+    assert_eq!(
+        boxes::said(&finished),
+        format!("dup 61 errno {}\n", libc::EMFILE)
+    );
+    assert_judged(&finished, Verdict::Ok, Basis::ExitStatus);
+
+    let twin = Setup::new().run(&["descriptors", "500"]);
+    assert_eq!(boxes::said(&twin), "dup 500\n");
+}
+
+#[test]
+fn no_descriptor_of_the_embedder_leaks() {
+    if !can_run() {
+        return;
+    }
+    in_child(|| {
+        scene::leak(b"the answers", 77);
+        let finished = boxes::run(&["inherited"]);
+        assert_eq!(boxes::said(&finished), "no more\n");
+        assert_judged(&finished, Verdict::Ok, Basis::ExitStatus);
+
+        let twin = outside::run(0, &["inherited"]);
+        assert!(twin.contains("open 77 the answers\n"), "{twin}");
+    });
+}
