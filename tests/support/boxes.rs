@@ -111,20 +111,27 @@ pub fn finish(sandbox: &Sandbox) -> Finished {
     finished.unwrap_or_else(|error| panic!("{}", full(&error)))
 }
 
-/// Starts a box and returns when the payload has said [`STARTED`], which is the proof that it runs; what it says after that
-/// can be read from the second value.
+/// Starts the payload under these limits and returns when it has said [`STARTED`], which is the proof that it runs; what it
+/// says after that can be read from the second value. Nothing counts its output, so that limit is taken away.
 #[track_caller]
-pub fn start(sandbox: &Sandbox) -> (Running, fs::File) {
+pub fn start(mut limits: Limits, args: &[&str]) -> (Running, fs::File) {
+    limits.output = None;
+    let sandbox = builder(limits).command(&command(args));
+    let sandbox = sandbox.unwrap_or_else(|error| panic!("{}", full(&error)));
     let (read, write): (OwnedFd, OwnedFd) = sys::pipe();
     let running = sandbox.spawn(Stdin::Null, Output::Fd(write), Output::Null);
     let running = running.unwrap_or_else(|error| panic!("{}", full(&error)));
     let mut stdout = fs::File::from(read);
-    let mut token = vec![0; STARTED.len()];
-    stdout
-        .read_exact(&mut token)
-        .expect("the payload says that it has started");
-    assert_eq!(String::from_utf8_lossy(&token), STARTED);
+    expect(&mut stdout, STARTED);
     (running, stdout)
+}
+
+/// Reads exactly this from a payload.
+#[track_caller]
+pub fn expect(stdout: &mut fs::File, text: &str) {
+    let mut said = vec![0; text.len()];
+    stdout.read_exact(&mut said).expect("the payload says it");
+    assert_eq!(String::from_utf8_lossy(&said), text);
 }
 
 /// What the payload said after [`STARTED`].

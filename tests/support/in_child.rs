@@ -85,11 +85,12 @@ impl Fork {
         said
     }
 
-    /// SIGKILL; returns when the child is gone.
-    pub fn kill(mut self) {
-        sys::kill(self.pid, libc::SIGKILL);
+    /// Sends a signal that ends the child; returns when it is gone.
+    pub fn kill_by(mut self, signal: i32) {
         self.reaped = true;
-        assert_eq!(sys::wait(self.pid), libc::SIGKILL, "ended by the kill");
+        sys::kill(self.pid, signal);
+        let ended_by = sys::wait(self.pid) & 0x7f;
+        assert_eq!(ended_by, signal, "ended by the signal");
     }
 
     /// Waits for the end of the child and fails where it failed. `said` is what it wrote before.

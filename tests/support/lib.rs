@@ -15,6 +15,7 @@ pub mod outside;
 pub mod scene;
 pub mod setup;
 pub mod sys;
+pub mod watch;
 
 pub use in_child::{Fork, in_child};
 pub use setup::{Setup, assert_judged};

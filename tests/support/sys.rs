@@ -52,6 +52,16 @@ pub fn wait(child: i32) -> i32 {
     }
 }
 
+/// Stops a child and returns when it has stopped.
+pub fn stop(child: i32) {
+    kill(child, libc::SIGSTOP);
+    let mut status = 0;
+    // SAFETY: the status pointer is live.
+    let ret = unsafe { libc::waitpid(child, &raw mut status, libc::WUNTRACED) };
+    check("waitpid", ret.into());
+    assert!(libc::WIFSTOPPED(status), "it ended instead: {status:#x}");
+}
+
 /// What `waitpid(-1, WNOHANG)` says to a process that knows nothing of boxes: a pid, 0, or the errno.
 ///
 /// # Errors
@@ -133,6 +143,20 @@ pub fn prctl(option: c_int, value: c_ulong) -> c_int {
     let ret = unsafe { libc::prctl(option, value, 0, 0, 0) };
     check("prctl", ret.into());
     ret
+}
+
+/// Waits for any child, one that was cloned without an exit signal too, as an embedder with an init's duties does.
+pub fn wait_for_all_kinds() -> i32 {
+    // SAFETY: no status is asked for.
+    let ret = unsafe { libc::waitpid(-1, core::ptr::null_mut(), libc::__WALL) };
+    check("waitpid", ret.into());
+    ret
+}
+
+/// umask(2); cannot fail.
+pub fn umask(mask: libc::mode_t) {
+    // SAFETY: takes a number.
+    unsafe { libc::umask(mask) };
 }
 
 /// Sets a signal's disposition to `SIG_DFL` or `SIG_IGN`.
