@@ -97,12 +97,14 @@ pub(crate) enum LanguageError {
         source: io::Error,
     },
     /// The file is no table of languages.
-    #[error("the language table {} is broken", path.display())]
+    #[error("the language table {} is broken in line {line}: {what}", path.display())]
     Toml {
         /// The file.
         path: PathBuf,
-        /// Where, and what was expected.
-        source: Box<toml::de::Error>,
+        /// Where. The library's own text shows the place in four lines, and errors of the judge have one.
+        line: usize,
+        /// What was expected.
+        what: String,
     },
     /// Two entries cannot be told apart, or one cannot work.
     #[error("the language table {}: {code}: {what}", path.display())]
@@ -134,7 +136,8 @@ impl Languages {
     fn parse(text: &str, path: &Path) -> Result<Self, LanguageError> {
         let file: File = toml::from_str(text).map_err(|source| LanguageError::Toml {
             path: path.to_owned(),
-            source: Box::new(source),
+            line: line_of(text, source.span()),
+            what: source.message().replace('\n', " "),
         })?;
         let mut seen = BTreeSet::new();
         for language in &file.language {
@@ -187,6 +190,11 @@ impl Languages {
             .collect();
         all.join(" ")
     }
+}
+
+fn line_of(text: &str, span: Option<std::ops::Range<usize>>) -> usize {
+    let before = span.and_then(|span| text.get(..span.start));
+    before.map_or(1, |before| before.matches('\n').count() + 1)
 }
 
 /// What the placeholders of a command stand for.

@@ -1,0 +1,8 @@
+//! The judge as its users see it: exit statuses, lines, JSON, and what it leaves.
+
+mod bad_input;
+mod exit_status;
+mod interrupted;
+mod package;
+mod samples;
+mod validators;
