@@ -30,7 +30,7 @@
 //! SIGSEGV. init is in no cgroup of the run, so it is neither charged nor killed with it, and can still report.
 //!
 //! # Stages
-//! The only place that states their order; [`Stage`](sandbox_core::Stage) has the same.
+//! The only place that states their order; [`Stage`] has the same.
 //!
 //! | # | Stage | process | it stands after, because | it stands before, because |
 //! |---|---|---|---|---|
