@@ -1,6 +1,11 @@
 //! The one place that talks to the sandbox.
 
-use std::{fs::File, path::PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
 
 use sandbox_exec::{
     Bytes, CgroupParent, Command, Identity, KeptDir, KillReason, Limits, MountFlags, Outcome,
@@ -125,10 +130,10 @@ impl Runner {
         let stdin = match input {
             Input::Null => Stdin::Null,
             Input::Bytes(bytes) => Stdin::Bytes(bytes),
-            Input::File(path) => match File::open(&path) {
-                Ok(file) => Stdin::Fd(file.into()),
-                Err(source) => return Err(RunError::Input { path, source }),
-            },
+            Input::File(path) => {
+                let opened = open_input(&path);
+                opened.map_err(|source| RunError::Input { path, source })?
+            }
         };
         let capture = |keep| Output::Capture { keep };
         let running = sandbox
@@ -180,6 +185,21 @@ impl Runner {
             .cgroup_parent(self.parent.clone())
             .command(&command)?)
     }
+}
+
+/// Opens a file of the host as standard input.
+///
+/// The descriptor is read-only, but a program can open the file behind it again through `/proc/self/fd/0`, and then only the
+/// file's own mode stands between it and the test data. A file that others may write to goes as a sealed copy.
+fn open_input(path: &Path) -> io::Result<Stdin> {
+    let mut file = File::open(path)?;
+    let found = file.metadata()?;
+    if found.mode() & 0o022 == 0 && found.uid() < Slot::FIRST.uid() {
+        return Ok(Stdin::Fd(file.into()));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(Stdin::Bytes(bytes))
 }
 
 /// Tells a program that cannot be started from a sandbox that does not work.

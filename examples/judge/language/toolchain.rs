@@ -70,19 +70,28 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Runs the command on the host and reads a directory from its first line.
+/// Runs the command on the host and reads a directory from its first line. The first program of that name that works
+/// counts: one in root's home is of no use to the user who called sudo, and the reverse.
 fn directory_of(command: &[String]) -> Result<PathBuf, String> {
     let [program, arguments @ ..] = command else {
         return Err("no command".to_owned());
     };
     let user = Invoker::find();
+    let mut reason = format!("{program} is neither in PATH nor in ~/.cargo/bin");
     let places = user.places();
-    let found = places
-        .iter()
-        .map(|directory| directory.join(program))
-        .find(|path| path.is_file())
-        .ok_or_else(|| format!("{program} is neither in PATH nor in ~/.cargo/bin"))?;
-    let mut command = Command::new(&found);
+    for found in places.iter().map(|directory| directory.join(program)) {
+        if found.is_file() {
+            match ask(&found, arguments, &user) {
+                Ok(directory) => return Ok(directory),
+                Err(error) => reason = format!("{} {error}", found.display()),
+            }
+        }
+    }
+    Err(reason)
+}
+
+fn ask(program: &Path, arguments: &[String], user: &Invoker) -> Result<PathBuf, String> {
+    let mut command = Command::new(program);
     // Away from the current directory, whose rust-toolchain.toml may name a toolchain that rustup would download.
     command
         .args(arguments)
@@ -94,21 +103,20 @@ fn directory_of(command: &[String]) -> Result<PathBuf, String> {
     if let Some((uid, gid)) = user.ids {
         command.uid(uid).gid(gid);
     }
-    let shown = found.display();
     let output = command
         .output()
-        .map_err(|error| format!("cannot run {shown}: {error}"))?;
+        .map_err(|error| format!("cannot be run: {error}"))?;
     if !output.status.success() {
-        let first = String::from_utf8_lossy(&output.stderr);
-        let first = first.lines().next().unwrap_or("");
-        return Err(format!("{shown} failed ({}): {first}", output.status));
+        let said = String::from_utf8_lossy(&output.stderr);
+        let first = said.lines().next().unwrap_or("");
+        return Err(format!("failed ({}): {first}", output.status));
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let directory = PathBuf::from(text.lines().next().unwrap_or(""));
     if directory.is_absolute() && directory.is_dir() {
         Ok(directory)
     } else {
-        Err(format!("{shown} names no directory"))
+        Err("names no directory".to_owned())
     }
 }
 

@@ -1,6 +1,6 @@
 //! 0, 1 and 2, the time limit, and which submissions are judged.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use sandbox_test_support::host;
 
@@ -175,4 +175,23 @@ fn too_much_code_is_a_compile_error() {
             .unwrap()
             .contains("allowed are 1 KiB")
     );
+}
+
+#[test]
+fn a_submission_cannot_change_its_test() {
+    if !host::has(&["root", "memory", "pids", "cpuacct"]) {
+        return;
+    }
+    let package = Package::legacy();
+    let input = package.root().join("data/secret/1.in");
+    for mode in [0o644, 0o666] {
+        fs::set_permissions(&input, fs::Permissions::from_mode(mode)).unwrap();
+        package.write(
+            "submissions/accepted/echo.py",
+            "try:\n    open('/proc/self/fd/0', 'r+').truncate(0)\nexcept OSError:\n    print(input())\n",
+        );
+        let judged = package.judge(&[]);
+        assert_eq!(judged.status(), Some(0), "{mode:o}: {}", judged.stdout());
+        assert_eq!(fs::read_to_string(&input).unwrap(), "hello\n");
+    }
 }
