@@ -20,11 +20,14 @@ const CONTROLLERS: [(&str, Controller); 5] = [
     ("cpuset", Controller::Cpuset),
 ];
 
+/// The number of the capability in capabilities(7), which a container's root often lacks.
+const CAP_SYS_RESOURCE: u32 = 24;
+
 static DECLARED: OnceLock<BTreeSet<String>> = OnceLock::new();
 
 /// Whether the test may run here: every feature is declared. Otherwise prints why not.
 ///
-/// Features are `root`, a controller in whatever hierarchy (`memory`), or in one version (`v1:memory`, `v2:pids`).
+/// Features are `root`, `cap_sys_resource`, a controller in whatever hierarchy (`memory`), or in one version (`v1:memory`, `v2:pids`).
 #[must_use]
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
 pub fn has(needs: &[&str]) -> bool {
@@ -76,7 +79,7 @@ fn parse(text: &str) -> BTreeSet<String> {
         .filter(|item| !item.is_empty())
     {
         match item.split_once(':') {
-            None if item == "root" => {
+            None if ["root", "cap_sys_resource"].contains(&item) => {
                 features.insert(item.to_owned());
             }
             Some((version @ ("v1" | "v2"), list)) => {
@@ -88,7 +91,7 @@ fn parse(text: &str) -> BTreeSet<String> {
                     features.insert(format!("{version}:{name}"));
                 }
             }
-            _ => panic!("{VARIABLE}: {item:?} is not `root`, `v1:…` or `v2:…`"),
+            _ => panic!("{VARIABLE}: {item:?} is not `root`, `cap_sys_resource`, `v1:…` or `v2:…`"),
         }
     }
     features
@@ -98,6 +101,9 @@ fn found() -> BTreeSet<String> {
     let mut features = BTreeSet::new();
     if sys::effective_uid() == 0 {
         features.insert("root".to_owned());
+    }
+    if sys::effective_capabilities() >> CAP_SYS_RESOURCE & 1 == 1 {
+        features.insert("cap_sys_resource".to_owned());
     }
     let hierarchies = Hierarchies::host().expect("/proc is mounted");
     for (name, controller) in CONTROLLERS {

@@ -148,3 +148,43 @@ pub fn chroot_without_etc() {
     // SAFETY: a path.
     check("chdir", unsafe { libc::chdir(c"/".as_ptr()) }.into());
 }
+
+/// Ignores every other signal and blocks the rest, as far as the kernel lets one.
+pub fn make_signals_strange() {
+    for signal in
+        (1..32).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD].contains(signal))
+    {
+        if signal % 2 == 0 {
+            // SAFETY: no handler of ours is installed, only the kernel's own.
+            let old = unsafe { libc::signal(signal, libc::SIG_IGN) };
+            assert_ne!(old, libc::SIG_ERR, "signal {signal}");
+        } else {
+            crate::sys::block_signal(signal);
+        }
+    }
+}
+
+/// A nice value, groups, a file mode mask and a timer slack that no program expects.
+pub fn make_identity_strange() {
+    // SAFETY: takes numbers.
+    check(
+        "setpriority",
+        unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 7) }.into(),
+    );
+    let groups = [4_u32, 24];
+    // SAFETY: a live list of the length that is said.
+    check(
+        "setgroups",
+        unsafe { libc::setgroups(groups.len(), groups.as_ptr()) }.into(),
+    );
+    crate::sys::umask(0o077);
+    crate::sys::prctl(libc::PR_SET_TIMERSLACK, 1);
+}
+
+/// Protects this process from the OOM killer, as services are that must not die.
+///
+/// # Panics
+/// Without `CAP_SYS_RESOURCE`.
+pub fn protect_from_oom() {
+    std::fs::write("/proc/self/oom_score_adj", "-500").expect("CAP_SYS_RESOURCE");
+}

@@ -7,8 +7,8 @@ use std::{
 };
 
 use sandbox_exec::{
-    Basis, Canceller, Error, Finished, Identity, Limits, Output, Policy, RootSpec, Sandbox, Stdin,
-    Verdict,
+    Basis, Canceller, Command, Error, Finished, Identity, Limits, Output, Policy, RootSpec,
+    Sandbox, Stdin, Verdict,
 };
 
 use crate::{boxes, sys};
@@ -78,6 +78,16 @@ impl Setup {
     #[track_caller]
     #[must_use]
     pub fn sandbox(&self, args: &[&str]) -> Sandbox {
+        self.sandbox_of(&boxes::command(args))
+    }
+
+    /// The box with any program in it.
+    ///
+    /// # Panics
+    /// Where it cannot be prepared.
+    #[track_caller]
+    #[must_use]
+    pub fn sandbox_of(&self, command: &Command) -> Sandbox {
         let wants_policy = Sandbox::builder()
             .root(self.root.clone())
             .identity(self.identity)
@@ -90,7 +100,7 @@ impl Setup {
         if !self.own_network {
             builder = builder.dangerous().share_network();
         }
-        let built = builder.command(&boxes::command(args));
+        let built = builder.command(command);
         built.unwrap_or_else(|error| panic!("{}", boxes::full(&error)))
     }
 

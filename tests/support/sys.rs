@@ -23,6 +23,18 @@ pub fn effective_uid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// The effective capabilities, one bit each.
+///
+/// # Panics
+/// Where /proc is not as on Linux.
+#[must_use]
+pub fn effective_capabilities() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc is mounted");
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let text = line.expect("status has CapEff").trim();
+    u64::from_str_radix(text, 16).expect("hexadecimal")
+}
+
 /// fork(2) by glibc, which makes its allocator usable in the copy.
 #[must_use]
 pub fn fork() -> i32 {
