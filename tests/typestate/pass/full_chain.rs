@@ -1,0 +1,30 @@
+//! The whole chain of the child, with and without a filter: what the files in fail/ do wrong is spelled right here.
+use std::convert::Infallible;
+
+use sandbox_exec::{
+    Plan,
+    child::{
+        Attached, Chain, Child, Cloned, Isolated, Joined, Limited, Released, Rooted, Sealed,
+        Unprivileged,
+    },
+    core::StepFailure,
+};
+
+fn chain(child: Child<Cloned>, plan: &Plan<'_>) -> Result<Infallible, StepFailure> {
+    let released: Child<Released> = child.await_release(plan.init)?;
+    let isolated: Child<Isolated> = released.isolate(plan.namespaces)?;
+    let rooted: Child<Rooted> = isolated.enter_root(plan.root)?;
+    let joined: Child<Joined> = rooted.fork_payload(plan.init, plan.cgroup, plan.namespaces)?;
+    let attached: Child<Attached> = joined.attach_stdio(plan.stdio)?;
+    let limited: Child<Limited> = attached.limit(plan.rlimits)?;
+    let unprivileged: Child<Unprivileged> = limited.drop_privileges(plan.identity)?;
+    let sealed: Child<Sealed> = match plan.filter {
+        Some(filter) => unprivileged.seal(filter, plan.image)?,
+        None => unprivileged.dangerous().seal_unfiltered(plan.image)?,
+    };
+    sealed.execve(plan.image)
+}
+
+fn main() {
+    let _: Chain = chain;
+}
