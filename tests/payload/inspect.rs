@@ -33,7 +33,7 @@ pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
     ("host-name", |_| host_name()),
     ("cpus", |_| cpus()),
     ("open-descriptors", |_| open_descriptors()),
-    ("walk", |_| walk()),
+    ("walk", walk),
     ("try-writes", |args| try_writes(args)),
 ];
 
@@ -111,8 +111,8 @@ fn open_descriptors() {
     say(format!("{:?}", open.collect::<Vec<_>>()));
 }
 
-/// Every path of the box but those below `/usr` and of processes: type and name.
-fn walk() {
+/// `walk DIR…`: every path of the box, type and name, but not what is below these directories.
+fn walk(skip: &[String]) {
     let mut found = BTreeSet::new();
     let mut ahead = vec![std::path::PathBuf::from("/")];
     while let Some(dir) = ahead.pop() {
@@ -122,7 +122,8 @@ fn walk() {
         };
         for entry in entries.flatten() {
             let path = entry.path();
-            let Ok(kind) = entry.file_type() else {
+            // Not the type in the directory, which is that of what a mount covers.
+            let Ok(kind) = fs::symlink_metadata(&path).map(|found| found.file_type()) else {
                 continue;
             };
             let letter = if kind.is_dir() {
@@ -135,8 +136,7 @@ fn walk() {
                 "s"
             };
             found.insert(format!("{letter} {}", path.display()));
-            let skip = [Path::new("/usr"), Path::new("/proc")];
-            if kind.is_dir() && !skip.contains(&path.as_path()) {
+            if kind.is_dir() && !skip.iter().any(|dir| Path::new(dir) == path) {
                 ahead.push(path);
             }
         }

@@ -188,3 +188,24 @@ pub fn make_identity_strange() {
 pub fn protect_from_oom() {
     std::fs::write("/proc/self/oom_score_adj", "-500").expect("CAP_SYS_RESOURCE");
 }
+
+/// As [`become_user`](crate::sys::become_user), with a supplementary group.
+pub fn become_user_with_group(uid: u32, group: u32) {
+    // SAFETY: one live number.
+    check(
+        "setgroups",
+        unsafe { libc::setgroups(1, &raw const group) }.into(),
+    );
+    // SAFETY: takes numbers.
+    check(
+        "setresgid",
+        unsafe { libc::setresgid(uid, uid, uid) }.into(),
+    );
+    // SAFETY: takes numbers.
+    check(
+        "setresuid",
+        unsafe { libc::setresuid(uid, uid, uid) }.into(),
+    );
+    // A process that changed its ids may not write uid_map otherwise.
+    crate::sys::prctl(libc::PR_SET_DUMPABLE, 1);
+}

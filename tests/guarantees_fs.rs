@@ -1,0 +1,175 @@
+//! The file tree through the whole sandbox: what is in it is what the rules name, and what may be written is what they say.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use sandbox_exec::{
+    MountFlags, RootSpec,
+    fs::{FileMode, Rule},
+};
+use sandbox_test_support::{Setup, boxes, host, outside};
+
+/// A directory of the host that everybody may write, with one file in it.
+fn open_dir() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).expect("our directory");
+    fs::write(dir.path().join("file"), "x").expect("our directory");
+    dir
+}
+
+/// The directories of the host that the ordinary box shows as a whole.
+fn shown(root: &RootSpec) -> Vec<String> {
+    let binds = root.rules().iter().filter_map(|rule| match rule {
+        Rule::Bind { source, target, .. } if source.is_dir() => Some(Path::new("/").join(target)),
+        _ => None,
+    });
+    binds.map(|path| path.display().to_string()).collect()
+}
+
+/// What a walk through the box must find, from the rules alone.
+fn expected(root: &RootSpec) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for rule in root.rules() {
+        let target = Path::new("/").join(rule.target());
+        let kind = match rule {
+            Rule::Bind { source, .. } if !source.exists() => continue,
+            Rule::Bind { source, .. } if source.is_file() => 'f',
+            Rule::Symlink { .. } => 'l',
+            Rule::File { .. } => 'f',
+            _ => 'd',
+        };
+        if let Rule::Dev { .. } = rule {
+            let at = target.display();
+            let nodes = ["null", "zero", "full", "random", "urandom"];
+            found.extend(nodes.map(|name| format!("s {at}/{name}")));
+            let links = ["fd", "stdin", "stdout", "stderr"];
+            found.extend(links.map(|name| format!("l {at}/{name}")));
+        }
+        found.insert(format!("{kind} {}", target.display()));
+        let above = target
+            .ancestors()
+            .skip(1)
+            .filter(|dir| *dir != Path::new("/"));
+        found.extend(above.map(|dir| format!("d {}", dir.display())));
+    }
+    found
+}
+
+fn lines(text: &str) -> BTreeSet<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_inside_is_what_the_rules_name() {
+    if !host::has(&["root", "memory", "pids", "cpuacct"]) {
+        return;
+    }
+    let dir = open_dir();
+    let setup = Setup::new().root(|root| {
+        root.bind(dir.path(), "deep/below/dir", MountFlags::empty())
+            .bind("/nowhere/at/all", "absent", MountFlags::OPTIONAL)
+            .file("etc/motd", "hello", FileMode::Plain)
+            .symlink("etc/link", "motd")
+            .dir("empty")
+    });
+    let mut skip = shown(&setup.root);
+    skip.push("/proc".into());
+    let args: Vec<&str> = ["walk"]
+        .into_iter()
+        .chain(skip.iter().map(String::as_str))
+        .collect();
+    let found = lines(&boxes::said(&setup.run(&args)));
+    assert_eq!(found, expected(&setup.root));
+    // What a bind shows is what the host has there, no more.
+    let inner =
+        boxes::said(&setup.run(&["walk", "/usr", "/proc", "/lib", "/lib64", "/bin", "/sbin"]));
+    assert!(lines(&inner).contains("f /deep/below/dir/file"), "{inner}");
+}
+
+#[test]
+fn nothing_else_of_the_host_can_be_reached() {
+    if !host::has(&["root", "memory", "pids", "cpuacct"]) {
+        return;
+    }
+    let dir = open_dir();
+    let secret = dir.path().join("file");
+    let path = secret.to_str().expect("plain");
+    let setup = Setup::new();
+    let ways = [
+        path.to_owned(),
+        format!("/../../../..{path}"),
+        format!("/proc/self/root{path}"),
+        format!("/proc/self/cwd/../../..{path}"),
+        format!("/proc/self/task/2/root{path}"),
+        format!("/proc/1/root{path}"),
+        format!("/proc/self/fd/0{path}"),
+        format!("/proc/self/fd/3{path}"),
+        format!("/usr/../..{path}"),
+        format!("/dev/fd/../../root{path}"),
+    ];
+    for way in &ways {
+        let said = boxes::said(&setup.run(&["stat", way]));
+        assert!(said.starts_with("stat: errno "), "{way}: {said}");
+    }
+    let uid = setup.identity.uid;
+    for way in [path.to_owned(), format!("/proc/self/root{path}")] {
+        assert_eq!(
+            outside::run(uid, &["stat", &way]),
+            "stat: ok 0\n",
+            "{way} on the host"
+        );
+    }
+}
+
+#[test]
+fn only_what_the_rules_say_can_be_written() {
+    if !host::has(&["root", "memory", "pids", "cpuacct"]) {
+        return;
+    }
+    let [read_only, writable] = [open_dir(), open_dir()];
+    let setup = Setup::new().root(|root| {
+        root.bind(read_only.path(), "ro", MountFlags::empty())
+            .bind(writable.path(), "rw", MountFlags::WRITABLE)
+            .tmpfs("closed", boxes::QUOTA, MountFlags::empty())
+            .dir("empty")
+    });
+    let closed = [
+        "/", "/usr", "/usr/bin", "/usr/lib", "/dev", "/ro", "/closed", "/empty",
+    ];
+    let open = ["/rw", "/tmp"];
+    let args: Vec<&str> = ["try-writes"]
+        .into_iter()
+        .chain(closed)
+        .chain(open)
+        .collect();
+    let said = boxes::said(&setup.run(&args));
+    let refused = closed
+        .map(|dir| format!("{dir}: errno {}\n", libc::EROFS))
+        .concat();
+    let allowed = open.map(|dir| format!("{dir}: ok 0\n")).concat();
+    assert_eq!(said, refused + &allowed);
+    assert!(!fs::exists(read_only.path().join("written")).expect("readable"));
+    assert!(
+        fs::exists(writable.path().join("written")).expect("readable"),
+        "the twin"
+    );
+}
+
+#[test]
+fn two_boxes_share_no_scratch_space() {
+    if !host::has(&["root", "memory", "pids", "cpuacct"]) {
+        return;
+    }
+    let setup = Setup::new();
+    let first = setup.sandbox(&["try-writes", "/tmp"]);
+    assert_eq!(boxes::said(&boxes::finish(&first)), "/tmp: ok 0\n");
+    // The same sandbox again: its /tmp is a new one.
+    let said = boxes::said(&setup.run(&["stat", "/tmp/written"]));
+    assert_eq!(said, format!("stat: errno {}\n", libc::ENOENT));
+    let host: PathBuf = "/tmp/written".into();
+    assert!(!host.exists(), "nor is it the host's");
+}

@@ -1,0 +1,364 @@
+//! Boxes in a user namespace: an ordinary user's, and root's with ranges of ids.
+
+use core::time::Duration;
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use sandbox_exec::{
+    Bytes, CgroupParent, Error, Finished, IdRange, Identity, Limits, MountFlags, Policy, RootSpec,
+    Sandbox, Stdin, UserMap, Verdict, ns::Error as Namespaces,
+};
+use sandbox_test_support::{Setup, boxes, host, in_child, outside, scene, sys};
+
+const WALL: Duration = Duration::from_secs(10);
+
+/// The payload where every user may read it: the directories of a build may be closed.
+struct Open(tempfile::TempDir);
+
+impl Open {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+        fs::copy(boxes::payload_on_host(), dir.path().join("payload")).expect("ours");
+        Self(dir)
+    }
+
+    fn payload(&self) -> PathBuf {
+        self.0.path().join("payload")
+    }
+}
+
+fn root(payload: &Path) -> RootSpec {
+    RootSpec::minimal(boxes::QUOTA)
+        .tmpfs("tmp", boxes::QUOTA, MountFlags::WRITABLE)
+        .bind(payload, boxes::PAYLOAD, MountFlags::empty())
+}
+
+fn mapped(
+    payload: &Path,
+    map: UserMap,
+    identity: Identity,
+    limits: Limits,
+    args: &[&str],
+) -> Result<Sandbox, Error> {
+    Sandbox::builder()
+        .user_map(map)
+        .root(root(payload))
+        .identity(identity)
+        .limits(limits)
+        .policy(Policy::judge())
+        .command(&boxes::command(args))
+}
+
+/// Runs the payload as uid 0 of a box of the calling user.
+#[track_caller]
+fn run(payload: &Path, limits: Limits, args: &[&str]) -> Finished {
+    let sandbox = mapped(payload, UserMap::own(), Identity::new(0, 0), limits, args);
+    let finished = sandbox.and_then(|sandbox| sandbox.run(Stdin::Null, boxes::KEEP));
+    finished.unwrap_or_else(|error| panic!("{}", boxes::full(&error)))
+}
+
+#[test]
+fn an_ordinary_user_has_a_box() {
+    if !host::has(&["root"]) {
+        return;
+    }
+    let open = Open::new();
+    let uid = Setup::new().identity.uid;
+    in_child(|| {
+        sys::become_user(uid);
+        let run = |args: &[&str]| {
+            let finished = run(&open.payload(), Limits::default().wall_time(WALL), args);
+            assert_eq!(finished.outcome.judgement.verdict, Verdict::Ok);
+            boxes::said(&finished)
+        };
+        let session = run(&["session"]);
+        for fact in [
+            "pid: ok 2",
+            "uids: [0, 0, 0]",
+            "gids: [0, 0, 0]",
+            "groups: ok 0",
+        ] {
+            assert!(
+                session.lines().any(|line| line == fact),
+                "{fact}: {session}"
+            );
+        }
+        let map = run(&["read", "/proc/self/uid_map"]);
+        let map: Vec<_> = map.split_whitespace().collect();
+        assert_eq!(map, ["0", &uid.to_string(), "1"]);
+        let status = run(&["status"]);
+        for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+            assert!(
+                status.contains(&format!("{set}:\t0000000000000000\n")),
+                "{status}"
+            );
+        }
+        assert!(
+            status.contains("NoNewPrivs:\t1\n") && status.contains("Seccomp:\t2\n"),
+            "{status}"
+        );
+        assert_eq!(run(&["loopback", "127.0.0.1"]), "127.0.0.1: ok 4\n");
+        assert_eq!(run(&["loopback", "::1"]), "::1: ok 4\n");
+        assert_eq!(run(&["host-name"]), "box\n");
+        assert_eq!(
+            run(&["stat", "/etc/passwd"]),
+            format!("stat: errno {}\n", libc::ENOENT)
+        );
+        let refused = format!("/usr: errno {0}\n/: errno {0}\n/tmp: ok 0\n", libc::EROFS);
+        assert_eq!(run(&["try-writes", "/usr", "/", "/tmp"]), refused);
+
+        assert!(
+            outside::run(0, &["stat", "/etc/passwd"]).contains("ok 0"),
+            "the host has it"
+        );
+    });
+}
+
+#[test]
+fn a_rootless_box_keeps_its_wall_limit() {
+    if !host::has(&["root"]) {
+        return;
+    }
+    let open = Open::new();
+    let uid = Setup::new().identity.uid;
+    in_child(|| {
+        sys::become_user(uid);
+        let limits = Limits::default().wall_time(Duration::from_millis(300));
+        let finished = run(&open.payload(), limits, &["sleep", "20000"]);
+        assert_eq!(finished.outcome.judgement.verdict, Verdict::WallTimeLimit);
+        let own = i32::try_from(std::process::id()).expect("a pid");
+        assert_eq!(
+            outside::processes_of(uid),
+            [own],
+            "nothing but the embedder is left"
+        );
+
+        let twin = run(
+            &open.payload(),
+            Limits::default().wall_time(WALL),
+            &["sleep", "500"],
+        );
+        assert_eq!(twin.outcome.judgement.verdict, Verdict::Ok);
+    });
+}
+
+#[test]
+fn a_limit_without_a_delegated_group_is_refused() {
+    if !host::has(&["root", "memory", "pids"]) {
+        return;
+    }
+    let open = Open::new();
+    let uid = Setup::new().identity.uid;
+    in_child(|| {
+        sys::become_user(uid);
+        let all = [
+            ("memory", Limits::default().memory(Bytes::mib(64))),
+            ("processes", Limits::default().processes(10)),
+            ("cpu_time", Limits::default().cpu_time(WALL)),
+        ];
+        for (name, limits) in all {
+            for parent in [CgroupParent::Root, CgroupParent::Own] {
+                let sandbox = Sandbox::builder()
+                    .user_map(UserMap::own())
+                    .cgroup_parent(parent)
+                    .root(root(&open.payload()))
+                    .identity(Identity::new(0, 0))
+                    .limits(limits.clone())
+                    .policy(Policy::judge())
+                    .command(&boxes::command(&["marker", "/tmp/ran"]));
+                let refused = sandbox.and_then(|sandbox| sandbox.run(Stdin::Null, boxes::KEEP));
+                let Err(error @ Error::Cgroup(_)) = &refused else {
+                    panic!("{name}: {refused:?}");
+                };
+                let text = boxes::full(error);
+                let reason = text.contains("EACCES")
+                    || text.contains("EROFS")
+                    || text.contains("not delegated");
+                assert!(text.contains("cgroup") && reason, "{name}: {text}");
+            }
+        }
+    });
+}
+
+#[test]
+fn groups_that_cannot_be_dropped_are_refused() {
+    if !host::has(&["root"]) {
+        return;
+    }
+    let open = Open::new();
+    let uid = Setup::new().identity.uid;
+    in_child(|| {
+        scene::become_user_with_group(uid, 4);
+        let limits = Limits::default().wall_time(WALL);
+        let (map, root_inside) = (UserMap::own(), Identity::new(0, 0));
+        let refused = mapped(
+            &open.payload(),
+            map,
+            root_inside,
+            limits.clone(),
+            &["session"],
+        );
+        assert!(
+            matches!(refused, Err(Error::KeepsGroups { count: 1 })),
+            "{refused:?}"
+        );
+
+        let kept = Sandbox::builder()
+            .user_map(UserMap::own())
+            .dangerous()
+            .keep_groups()
+            .root(root(&open.payload()))
+            .identity(root_inside)
+            .limits(limits)
+            .policy(Policy::judge())
+            .command(&boxes::command(&["session"]))
+            .expect("asked for");
+        let said = boxes::said(&boxes::finish(&kept));
+        assert!(said.contains("groups: ok 1\n"), "{said}");
+    });
+}
+
+/// 2000 ids from 0 on, which on the host are those of nobody.
+fn ranges(outside: u32) -> UserMap {
+    let range = IdRange {
+        inside: 0,
+        outside,
+        count: 2000,
+    };
+    UserMap {
+        uids: vec![range],
+        gids: vec![range],
+    }
+}
+
+#[test]
+fn root_maps_ranges() {
+    if !host::has(&["root", "memory", "pids", "cpuacct"]) {
+        return;
+    }
+    let open = Open::new();
+    let first = 3_000_000 + std::process::id() % 10_000 * 2000;
+    let run = |args: &[&str]| {
+        let sandbox = mapped(
+            &open.payload(),
+            ranges(first),
+            Identity::new(1000, 1000),
+            boxes::limits(),
+            args,
+        );
+        let sandbox = sandbox.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
+        boxes::finish(&sandbox)
+    };
+    let session = boxes::said(&run(&["session"]));
+    for fact in [
+        "uids: [1000, 1000, 1000]",
+        "gids: [1000, 1000, 1000]",
+        "groups: ok 0",
+    ] {
+        assert!(
+            session.lines().any(|line| line == fact),
+            "{fact}: {session}"
+        );
+    }
+    // The limits of cgroups hold as without a user namespace.
+    let bomb = run(&["memory", "400"]);
+    assert_eq!(bomb.outcome.judgement.verdict, Verdict::MemoryLimit);
+    // init is another user: neither its end nor its limits are in reach.
+    assert_eq!(
+        boxes::said(&run(&["kill", "1"])),
+        format!("kill: errno {}\n", libc::EPERM)
+    );
+    assert_eq!(
+        boxes::said(&run(&["stat", "/proc/1"])),
+        format!("stat: errno {}\n", libc::ENOENT)
+    );
+
+    let mut limits = boxes::limits();
+    limits.output = None;
+    let sandbox = mapped(
+        &open.payload(),
+        ranges(first),
+        Identity::new(1000, 1000),
+        limits,
+        &["sleep", "20000"],
+    );
+    let null = || sandbox_exec::Output::Null;
+    let running = sandbox.and_then(|sandbox| sandbox.spawn(Stdin::Null, null(), null()));
+    let running = running.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
+    assert_eq!(
+        outside::processes_of(first + 1000).len(),
+        1,
+        "on the host it is nobody's uid"
+    );
+    running.canceller().cancel();
+    assert_eq!(
+        running.wait().expect("watched").outcome.judgement.verdict,
+        Verdict::Cancelled
+    );
+}
+
+#[test]
+fn ids_without_a_meaning_are_refused() {
+    if !host::has(&["root"]) {
+        return;
+    }
+    let payload = boxes::payload_on_host();
+    let limits = || Limits::default().wall_time(WALL);
+    let unmapped = mapped(
+        &payload,
+        ranges(3_000_000),
+        Identity::new(2000, 0),
+        limits(),
+        &["exit"],
+    );
+    assert!(
+        matches!(
+            unmapped,
+            Err(Error::UnmappedId {
+                kind: "uid",
+                id: 2000
+            })
+        ),
+        "{unmapped:?}"
+    );
+
+    let root = Sandbox::builder()
+        .root(root(&payload))
+        .identity(Identity::new(0, 1000))
+        .limits(limits())
+        .policy(Policy::judge())
+        .command(&boxes::command(&["exit"]));
+    assert!(matches!(root, Err(Error::RootIdentity)), "{root:?}");
+}
+
+#[test]
+fn ranges_of_an_ordinary_user_need_the_helpers() {
+    if !host::has(&["root"]) {
+        return;
+    }
+    let open = Open::new();
+    let uid = Setup::new().identity.uid;
+    in_child(|| {
+        sys::become_user(uid);
+        let limits = Limits::default().wall_time(WALL);
+        let sandbox = mapped(
+            &open.payload(),
+            ranges(3_000_000),
+            Identity::new(1000, 1000),
+            limits,
+            &["exit"],
+        );
+        let refused = sandbox.and_then(|sandbox| sandbox.run(Stdin::Null, boxes::KEEP));
+        let named = matches!(
+            &refused,
+            Err(Error::Namespaces(
+                Namespaces::HelperMissing { .. } | Namespaces::HelperRefused { .. }
+            ))
+        );
+        assert!(named, "{refused:?}");
+    });
+}
