@@ -162,6 +162,9 @@ impl Languages {
                 if command.is_some_and(Vec::is_empty) {
                     return Err(wrong(format!("{name} has no program")));
                 }
+                if command.is_some_and(|command| command.iter().any(|part| part.contains('\0'))) {
+                    return Err(wrong(format!("{name} contains a NUL byte")));
+                }
             }
             if language.path.is_empty() {
                 return Err(wrong("path is empty".to_owned()));
@@ -336,6 +339,7 @@ mod tests {
             (&base.replace("run=['x']", "run=[]"), "run"),
             (&format!("{base}colour='red'\n"), "broken"),
             (&format!("{base}path=[]\n"), "path"),
+            (&base.replace("run=['x']", "run=[\"x\\u0000\"]"), "NUL"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");

@@ -6,6 +6,7 @@ pub(crate) mod limits;
 pub(crate) mod metadata;
 pub(crate) mod promise;
 mod submissions_yaml;
+mod test_config;
 mod tests;
 pub(crate) mod tree;
 

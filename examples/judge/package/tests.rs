@@ -6,12 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, de::IgnoredAny};
-use serde_yaml_ng::Value;
-
 use super::{
     error::PackageError,
-    metadata::{Format, Metadata, words_of},
+    metadata::{Format, Metadata},
+    test_config::{self, Inherited},
     tree,
 };
 
@@ -32,67 +30,6 @@ pub(crate) struct TestCase {
     pub(crate) validator_args: Vec<String>,
 }
 
-/// What a directory passes on to the tests in it.
-#[derive(Debug, Clone, Default)]
-struct Inherited {
-    args: Vec<String>,
-    validator_args: Vec<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "keys that a judge does not need are named so that unknown ones can be refused"
-)]
-struct GroupYaml {
-    max_score: Option<IgnoredAny>,
-    score_aggregation: Option<IgnoredAny>,
-    static_validation_score: Option<IgnoredAny>,
-    require_pass: Option<IgnoredAny>,
-    args: Option<Vec<String>>,
-    input_validator_args: Option<IgnoredAny>,
-    static_validator_args: Option<IgnoredAny>,
-    output_validator_args: Option<Vec<String>>,
-    input_visualizer_args: Option<IgnoredAny>,
-    output_visualizer_args: Option<IgnoredAny>,
-    full_feedback: Option<bool>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "keys that a judge does not need are named so that unknown ones can be refused"
-)]
-struct CaseYaml {
-    args: Option<Vec<String>>,
-    input_validator_args: Option<IgnoredAny>,
-    output_validator_args: Option<Vec<String>>,
-    input_visualizer_args: Option<IgnoredAny>,
-    output_visualizer_args: Option<IgnoredAny>,
-    full_feedback: Option<bool>,
-    hint: Option<String>,
-    description: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "keys that a judge does not need are named so that unknown ones can be refused"
-)]
-struct TestdataYaml {
-    on_reject: Option<IgnoredAny>,
-    grading: Option<String>,
-    grader_flags: Option<String>,
-    input_validator_flags: Option<IgnoredAny>,
-    output_validator_flags: Option<Value>,
-    accept_score: Option<IgnoredAny>,
-    reject_score: Option<IgnoredAny>,
-    range: Option<IgnoredAny>,
-}
-
 /// Finds every test, in the order of judging.
 pub(crate) fn discover(root: &Path, metadata: &Metadata) -> Result<Vec<TestCase>, PackageError> {
     let data = root.join("data");
@@ -107,7 +44,7 @@ pub(crate) fn discover(root: &Path, metadata: &Metadata) -> Result<Vec<TestCase>
         validator_args: metadata.validator_flags.clone(),
     };
     if metadata.format == Format::Legacy {
-        top = walk.configuration(&data, top)?;
+        top = test_config::of_directory(&data, top, metadata)?;
     }
     for (name, required) in [("sample", false), ("secret", true)] {
         let directory = data.join(name);
@@ -152,7 +89,7 @@ impl Walk<'_> {
         above: &Inherited,
         tests: &mut Vec<TestCase>,
     ) -> Result<(), PackageError> {
-        let inherited = self.configuration(directory, above.clone())?;
+        let inherited = test_config::of_directory(directory, above.clone(), self.metadata)?;
         let entries = tree::list(directory, self.root)?;
         // Sorted by name without extension, directories and tests together.
         let mut order: BTreeMap<String, Item> = BTreeMap::new();
@@ -181,6 +118,17 @@ impl Walk<'_> {
                     why: "an .ans file without its .in file is no test",
                 });
             }
+        }
+        let has = |wanted: fn(&Item) -> bool| order.values().any(wanted);
+        if self.metadata.format == Format::V2025_09
+            && name == "secret"
+            && has(|item| matches!(item, Item::Directory(_)))
+            && has(|item| matches!(item, Item::Test(_)))
+        {
+            return Err(PackageError::value(
+                directory,
+                "has both tests and groups; move the tests into a group",
+            ));
         }
         for (stem, item) in order {
             let name = format!("{name}/{stem}");
@@ -218,58 +166,26 @@ impl Walk<'_> {
         if self.metadata.format == Format::V2025_09 {
             let files = beside(".files");
             test.files = files.is_dir().then_some(files);
-            if let Some(case) = read_yaml::<CaseYaml>(&beside(".yaml"))? {
-                test.args = case.args.unwrap_or(test.args);
-                test.validator_args = case.output_validator_args.unwrap_or(test.validator_args);
-            }
+            let own = Inherited {
+                args: test.args,
+                validator_args: test.validator_args,
+            };
+            let own = test_config::of_case(&beside(".yaml"), own)?;
+            test.args = own.args;
+            test.validator_args = own.validator_args;
+        }
+        if let Some(text) = test
+            .args
+            .iter()
+            .chain(&test.validator_args)
+            .find(|text| text.contains('\0'))
+        {
+            return Err(PackageError::value(
+                &test.input,
+                format!("the argument {text:?} of this test contains a NUL byte"),
+            ));
         }
         Ok(test)
-    }
-
-    /// What `test_group.yaml` or `testdata.yaml` of this directory changes.
-    fn configuration(&self, directory: &Path, above: Inherited) -> Result<Inherited, PackageError> {
-        match self.metadata.format {
-            Format::Legacy => self.testdata(&directory.join("testdata.yaml"), above),
-            Format::V2025_09 => group(&directory.join("test_group.yaml"), above),
-        }
-    }
-
-    fn testdata(&self, file: &Path, above: Inherited) -> Result<Inherited, PackageError> {
-        let Some(yaml) = read_yaml::<TestdataYaml>(file)? else {
-            return Ok(above);
-        };
-        if yaml.grading.as_deref().is_some_and(|g| g != "default") {
-            return Err(PackageError::unsupported(file, "grading: custom"));
-        }
-        for flag in words_of(yaml.grader_flags.as_deref().unwrap_or("")) {
-            // The two modes say which verdict is shown; all others change what is accepted.
-            if flag != "worst_error" && flag != "first_error" {
-                return Err(PackageError::unsupported(
-                    file,
-                    format!("grader flag {flag}"),
-                ));
-            }
-        }
-        if yaml.accept_score.is_some() || yaml.reject_score.is_some() || yaml.range.is_some() {
-            return Err(PackageError::unsupported(file, "scores (scoring)"));
-        }
-        let flags = match &yaml.output_validator_flags {
-            None | Some(Value::Null) => "",
-            Some(Value::String(text)) => text,
-            Some(Value::Mapping(map)) => map.get("flags").and_then(Value::as_str).unwrap_or(""),
-            Some(_) => {
-                return Err(PackageError::value(
-                    file,
-                    "output_validator_flags must be a string or a map of name and flags",
-                ));
-            }
-        };
-        let mut validator_args = self.metadata.validator_flags.clone();
-        validator_args.extend(words_of(flags));
-        Ok(Inherited {
-            args: above.args,
-            validator_args,
-        })
     }
 }
 
@@ -278,50 +194,99 @@ enum Item {
     Test(PathBuf),
 }
 
-fn group(file: &Path, above: Inherited) -> Result<Inherited, PackageError> {
-    let Some(yaml) = read_yaml::<GroupYaml>(file)? else {
-        return Ok(above);
-    };
-    for (name, set) in [
-        ("max_score (scoring)", yaml.max_score.is_some()),
-        (
-            "score_aggregation (scoring)",
-            yaml.score_aggregation.is_some(),
-        ),
-        ("require_pass (scoring)", yaml.require_pass.is_some()),
-        (
-            "static_validation_score (static validator)",
-            yaml.static_validation_score.is_some(),
-        ),
-        (
-            "static_validator_args (static validator)",
-            yaml.static_validator_args.is_some(),
-        ),
-    ] {
-        if set {
-            return Err(PackageError::unsupported(file, name));
+#[cfg(test)]
+mod unit {
+    use std::{fs, path::Path};
+
+    use super::{TestCase, discover};
+    use crate::package::metadata;
+
+    fn found(files: &[(&str, &str)]) -> Result<Vec<TestCase>, String> {
+        let base = tempfile::tempdir().unwrap();
+        let root = base.path().canonicalize().unwrap();
+        for (path, text) in files {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        load(&root)
+    }
+
+    fn load(root: &Path) -> Result<Vec<TestCase>, String> {
+        let metadata = metadata::load(root).map_err(|error| error.to_string())?;
+        discover(root, &metadata).map_err(|error| error.to_string())
+    }
+
+    const CURRENT: (&str, &str) = (
+        "problem.yaml",
+        "problem_format_version: 2025-09\nname: x\nuuid: u\n",
+    );
+
+    #[test]
+    fn samples_come_first_and_names_are_sorted_without_their_ending() {
+        let tests = found(&[
+            ("problem.yaml", "validator_flags: a b"),
+            ("data/secret/10.in", ""),
+            ("data/secret/10.ans", ""),
+            ("data/secret/1.in", ""),
+            ("data/secret/1.ans", ""),
+            ("data/secret/1-b/x.in", ""),
+            ("data/secret/1-b/x.ans", ""),
+            ("data/secret/1-b/testdata.yaml", "output_validator_flags: c"),
+            ("data/secret/.hidden.in", ""),
+            ("data/secret/notes.txt", ""),
+            ("data/sample/z.in", ""),
+            ("data/sample/z.ans", ""),
+        ])
+        .unwrap();
+        let names: Vec<_> = tests.iter().map(|test| test.name.as_str()).collect();
+        assert_eq!(names, ["sample/z", "secret/1", "secret/1-b/x", "secret/10"]);
+        assert_eq!(tests[1].validator_args, ["a", "b"]);
+        assert_eq!(tests[2].validator_args, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn arguments_are_inherited_and_overridden() {
+        let tests = found(&[
+            CURRENT,
+            (
+                "data/secret/test_group.yaml",
+                "args: [a]\noutput_validator_args: [v]",
+            ),
+            ("data/secret/g/test_group.yaml", "args: [b]"),
+            ("data/secret/g/1.in", ""),
+            ("data/secret/g/1.ans", ""),
+            ("data/secret/g/2.in", ""),
+            ("data/secret/g/2.ans", ""),
+            ("data/secret/g/2.yaml", "output_validator_args: [w]"),
+            ("data/secret/g/2.files/input.txt", ""),
+        ])
+        .unwrap();
+        assert_eq!(tests.len(), 2);
+        assert_eq!(tests[0].args, ["b"]);
+        assert_eq!(tests[0].validator_args, ["v"]);
+        assert_eq!(tests[0].files, None);
+        assert_eq!(tests[1].args, ["b"]);
+        assert_eq!(tests[1].validator_args, ["w"]);
+        assert!(tests[1].files.is_some());
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_refused() {
+        let test = [("data/secret/1.in", ""), ("data/secret/1.ans", "")];
+        let with = |more: &[(&str, &str)]| found(&[&[CURRENT], &test[..], more].concat());
+        assert!(with(&[]).is_ok());
+        for (more, part) in [
+            (
+                &[("data/secret/g/1.in", ""), ("data/secret/g/1.ans", "")][..],
+                "both tests and groups",
+            ),
+            (&[("data/secret/1/x.in", "")], "same name"),
+            (&[("data/secret/1.yaml", "args: [\"a\\0b\"]")], "NUL"),
+            (&[("data/secret/2.ans", "")], "2.in is missing"),
+        ] {
+            let error = with(more).unwrap_err();
+            assert!(error.contains(part), "{part}: {error}");
         }
     }
-    Ok(Inherited {
-        args: yaml.args.unwrap_or(above.args),
-        validator_args: yaml.output_validator_args.unwrap_or(above.validator_args),
-    })
-}
-
-fn read_yaml<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, PackageError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => {
-            return Err(PackageError::Read {
-                path: path.to_owned(),
-                source,
-            });
-        }
-    };
-    // An empty file is no map, and says nothing.
-    serde_yaml_ng::from_str::<Option<T>>(&text).map_err(|source| PackageError::Yaml {
-        path: path.to_owned(),
-        source,
-    })
 }
