@@ -108,6 +108,13 @@ fn an_ordinary_user_has_a_box() {
             run(&["stat", "/etc/passwd"]),
             format!("stat: errno {}\n", libc::ENOENT)
         );
+        // init has the same uid, for there is no other. The kernel lets no signal from inside end it, and the filter keeps its
+        // limits out of reach.
+        assert_eq!(run(&["kill", "1"]), "kill: ok 0\n");
+        assert_eq!(
+            run(&["limit", "1"]),
+            format!("prlimit: errno {}\n", libc::EPERM)
+        );
         let refused = format!("/usr: errno {0}\n/: errno {0}\n/tmp: ok 0\n", libc::EROFS);
         assert_eq!(run(&["try-writes", "/usr", "/", "/tmp"]), refused);
 

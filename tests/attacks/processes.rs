@@ -55,6 +55,18 @@ fn threads_count_as_processes() {
     assert_judged(&twin.finish(), Verdict::Ok, Basis::ExitStatus);
 }
 
+/// Zombies count: without a reaper, the limit would be full of them after a few.
+#[test]
+fn the_dead_take_no_room() {
+    if !can_run() {
+        return;
+    }
+    let limited = Setup::new().limits(|limits| limits.processes = Some(8));
+    let finished = limited.run(&["orphans", "300"]);
+    assert_eq!(boxes::said(&finished), "all reaped\n");
+    assert_judged(&finished, Verdict::Ok, Basis::ExitStatus);
+}
+
 #[test]
 fn kill_reaches_nobody_outside() {
     if !can_run() {

@@ -21,6 +21,7 @@ pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
         spin_catching_xcpu(number(args, 0));
     }),
     ("orphan-spin", |args| orphan_spin(number(args, 0))),
+    ("orphans", |args| orphans(number(args, 0))),
     ("stop-self", |_| stop_self()),
     ("kill", kill),
     ("kill-everyone", |_| kill_everyone()),
@@ -128,6 +129,26 @@ fn orphan_spin(millis: usize) {
         std::thread::sleep(Duration::from_millis(2));
     }
     say("spun to the end");
+}
+
+/// So many short-lived grandchildren that only init can reap, one after the other.
+fn orphans(count: usize) {
+    let patiently = || loop {
+        // init reaps in its own time: a refusal that passes is no failure.
+        match fork() {
+            Err(libc::EAGAIN) => std::thread::yield_now(),
+            other => break other.expect("fork"),
+        }
+    };
+    for _ in 0..count {
+        let child = patiently();
+        if child == 0 {
+            patiently();
+            exit(0);
+        }
+        wait(child).expect("our child");
+    }
+    say("all reaped");
 }
 
 fn stop_self() {

@@ -259,3 +259,25 @@ fn both_streams_may_flood_at_once() {
     assert_eq!(finished.outcome.evidence.stdout.seen, Bytes::new(6_000_000));
     assert_eq!(finished.outcome.evidence.stderr.seen, Bytes::new(3_000_000));
 }
+
+/// `openat(0, "../../etc/shadow")` would need no other hole.
+#[test]
+fn a_directory_is_no_stream() {
+    if !can_run() {
+        return;
+    }
+    let sandbox = Setup::new()
+        .limits(|limits| limits.output = None)
+        .sandbox(&["exit"]);
+    let directory = || File::open("/").expect("there is one").into();
+    let attempts = [
+        ("stdin", Stdin::Fd(directory()), Output::Null, Output::Null),
+        ("stdout", Stdin::Null, Output::Fd(directory()), Output::Null),
+        ("stderr", Stdin::Null, Output::Null, Output::Fd(directory())),
+    ];
+    for (name, stdin, stdout, stderr) in attempts {
+        let refused = sandbox.spawn(stdin, stdout, stderr).map(drop);
+        let named = matches!(refused, Err(Error::DirectoryAsStream { stream }) if stream == name);
+        assert!(named, "{name}: {refused:?}");
+    }
+}
