@@ -63,11 +63,6 @@ pub(crate) fn assess(
         report.detail = reason.clone();
     } else if let Some(message) = &observed.compile_error {
         compile_error(&mut report, &submission.promise, message);
-    } else if submission.promise == Promise::CompileError {
-        report.verdict = Verdict::Accepted;
-        report.detail = "it compiles; its tests were not run".to_owned();
-        report.violations = submission.promise.violations(&[]);
-        report.as_promised = Some(false);
     } else {
         judged(&mut report, &submission.promise, observed);
     }
@@ -282,11 +277,12 @@ mod tests {
         let report = assess(&submission(promised("accepted")), &observed, &limits());
         assert_eq!(report.verdict, Verdict::NotInstalled);
         assert_eq!(report.as_promised, None);
-        let report = assess(
-            &submission(Promise::CompileError),
-            &Observed::default(),
-            &limits(),
-        );
+        let compiles = Observed {
+            tests: vec![("secret/1".to_owned(), ran(Duration::ZERO, good()))],
+            ..Observed::default()
+        };
+        let report = assess(&submission(Promise::CompileError), &compiles, &limits());
+        assert_eq!(report.verdict, Verdict::Accepted);
         assert_eq!(report.as_promised, Some(false), "it compiles");
     }
 }

@@ -100,6 +100,7 @@ impl<'a> Session<'a> {
         let needed: Vec<&Language> = found
             .submissions
             .iter()
+            .filter(|submission| is_run(submission, first_limit.is_some()))
             .map(|submission| &submission.language)
             .chain(of_validators)
             .collect();
@@ -230,8 +231,7 @@ impl<'a> Session<'a> {
             }
         }
         self.reporter.step(1, &submission.path);
-        let run = program.is_some()
-            && submission.promise != crate::package::promise::Promise::CompileError;
+        let run = program.is_some();
         let mut state = self.state(index)?;
         state.program = program;
         state.observed = observed;
@@ -345,4 +345,10 @@ impl<'a> Session<'a> {
             .map_err(Fatal::io("writing the report"))?;
         Ok(report.summary)
     }
+}
+
+/// Whether a submission is run at all: asked for, or needed to find the time limit.
+fn is_run(submission: &Submission, limit_is_given: bool) -> bool {
+    let bounds = |bound| !limit_is_given && submission.bounds(bound);
+    submission.selected || bounds(Bound::Lower) || bounds(Bound::Upper)
 }
