@@ -58,7 +58,7 @@ fn cpu_time_ends_a_spinner_promptly() {
         });
         let twin = Setup::new()
             .limits(|limits| limits.cpu_time = None)
-            .run(&["spin", "1500", threads]);
+            .run(&["spin", "500", threads]);
         assert_judged(&twin, Verdict::Ok, Basis::ExitStatus);
         assert!(cpu_time(&twin) > limit);
     }
@@ -172,11 +172,14 @@ fn cpu_rate_slows_a_spinner() {
     if !host::has(&["root", "memory", "pids", "cpuacct", "cpu"]) {
         return;
     }
-    // CPU time per wall time of a second, two threads.
+    // CPU time per wall time of two threads that have a second.
     let share = |rate| {
-        let setup = Setup::new().limits(|limits| limits.cpu_rate = rate);
-        let finished = setup.run(&["spin", "1000", "2"]);
-        assert_judged(&finished, Verdict::Ok, Basis::ExitStatus);
+        let setup = Setup::new().limits(|limits| {
+            limits.cpu_rate = rate;
+            limits.wall_time = Some(Duration::from_secs(1));
+        });
+        let finished = setup.run(&["spin", "9000", "2"]);
+        assert_judged(&finished, Verdict::WallTimeLimit, Basis::WallReading);
         cpu_time(&finished).as_secs_f64() / finished.outcome.evidence.wall_time.as_secs_f64()
     };
     // In an emulated machine, throttling comes late.
@@ -198,8 +201,9 @@ fn cpu_weight_decides_between_boxes() {
             let setup = Setup::new().limits(|limits| {
                 limits.cpu_weight = weight;
                 limits.cpus = Some(CpuSet::new([0]));
+                limits.wall_time = Some(Duration::from_millis(1200));
             });
-            thread::spawn(move || cpu_time(&setup.run(&["spin", "1200", "1"])).as_secs_f64())
+            thread::spawn(move || cpu_time(&setup.run(&["spin", "9000", "1"])).as_secs_f64())
         };
         let [first, second] = weights.map(spin).map(|run| run.join().expect("it ran"));
         first / second

@@ -2,14 +2,14 @@
 
 #![expect(unsafe_code, reason = "sets a signal handler")]
 
-use std::{
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use crate::{
     Subcommand,
-    raw::{burn, call, exit, fork, number, report, say, shared, until_stdin_ends, wait},
+    raw::{
+        burn, call, exit, fork, number, report, say, shared, thread_cpu_time, until_stdin_ends,
+        wait,
+    },
 };
 
 pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
@@ -81,12 +81,12 @@ fn thread_bomb(most: usize) {
     exit(usize::from(made < most));
 }
 
-/// `threads` threads burn for `millis` of wall time at most.
+/// `threads` threads burn `millis` of CPU time each.
 fn spin(millis: usize, threads: usize) {
-    let longest = Duration::from_millis(millis as u64);
+    let amount = Duration::from_millis(millis as u64);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| burn(longest));
+            scope.spawn(|| burn(amount));
         }
     });
     say("spun to the end");
@@ -94,13 +94,13 @@ fn spin(millis: usize, threads: usize) {
 
 /// Burns CPU inside the kernel.
 fn spin_system(millis: usize) {
-    let start = Instant::now();
+    let start = thread_cpu_time();
     let mut zeros = vec![0_u8; 1 << 20];
     let zero = std::fs::File::open("/dev/zero");
     let Ok(mut zero) = zero else {
         return say("no /dev/zero");
     };
-    while start.elapsed() < Duration::from_millis(millis as u64) {
+    while thread_cpu_time() - start < Duration::from_millis(millis as u64) {
         drop(std::io::Read::read(&mut zero, &mut zeros));
     }
     say("spun to the end");

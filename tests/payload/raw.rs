@@ -2,11 +2,7 @@
 
 #![expect(unsafe_code, reason = "the raw system call of the payload")]
 
-use std::{
-    io::Write as _,
-    sync::atomic::AtomicU64,
-    time::{Duration, Instant},
-};
+use std::{io::Write as _, sync::atomic::AtomicU64, time::Duration};
 
 /// Makes a system call; the errno where it failed.
 ///
@@ -71,11 +67,20 @@ pub(crate) fn shared() -> &'static AtomicU64 {
     unsafe { &*page.cast::<AtomicU64>() }
 }
 
-/// Burns CPU in user mode for this long at most.
-pub(crate) fn burn(longest: Duration) {
-    let start = Instant::now();
+/// CPU time of the calling thread.
+pub(crate) fn thread_cpu_time() -> Duration {
+    let mut time = [0_u64; 2];
+    let clock = usize::try_from(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or(0);
+    let args = [clock, time.as_mut_ptr().addr(), 0, 0, 0, 0];
+    call(libc::SYS_clock_gettime, args).expect("every thread has the clock");
+    Duration::from_secs(time[0]) + Duration::from_nanos(time[1])
+}
+
+/// Burns this much CPU time in user mode, however long that takes on a busy machine.
+pub(crate) fn burn(amount: Duration) {
+    let start = thread_cpu_time();
     let mut x = 1_u64;
-    while start.elapsed() < longest {
+    while thread_cpu_time() - start < amount {
         for _ in 0..100_000 {
             x = core::hint::black_box(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
         }
