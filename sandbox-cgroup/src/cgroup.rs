@@ -49,8 +49,11 @@ pub struct Usage {
     pub oom_kills: Reading<u64>,
     /// How often the run's own memory limit was hit.
     pub memory_limit_hits: Reading<u64>,
-    /// Forks and thread starts that the process limit refused.
+    /// Forks and thread starts that were refused in this group. Kernel: before Linux 6.11, and on v1, those for an
+    /// ancestor's limit count as well.
     pub forks_denied: Reading<u64>,
+    /// Most tasks alive at once. Kernel: `pids.peak` came with Linux 6.6.
+    pub processes_peak: Reading<u64>,
 }
 
 /// The counters of a run; a limit that was not asked for leaves its counters absent.
@@ -63,6 +66,7 @@ struct Counters {
     /// v1 only: hits of the joint limit of memory and swap.
     swap_limit_hits: Option<Counter>,
     forks_denied: Counter,
+    processes_peak: Counter,
 }
 
 impl Cgroup {
@@ -163,6 +167,7 @@ impl Cgroup {
             oom_kills: self.oom_kills(),
             memory_limit_hits: self.counters.memory_limit_hits(),
             forks_denied: self.counters.forks_denied.read(),
+            processes_peak: self.counters.processes_peak.read(),
         }
     }
 
@@ -262,6 +267,7 @@ impl Counters {
             limit_hits: not_requested(),
             swap_limit_hits: None,
             forks_denied: not_requested(),
+            processes_peak: not_requested(),
         };
         if let Some(node) = serving(nodes, Controller::Cpuacct) {
             counters.cpu_nanos = match node.version {
@@ -274,6 +280,7 @@ impl Counters {
         }
         if let Some(node) = serving(nodes, Controller::Pids) {
             counters.forks_denied = Counter::open(node, "pids.events", |text| keyed(text, b"max"))?;
+            counters.processes_peak = Counter::open(node, "pids.peak", number)?;
         }
         Ok(counters)
     }

@@ -32,8 +32,9 @@ impl Node {
         version: HierarchyVersion,
         controllers: Vec<Controller>,
     ) -> Result<Option<Self>, Error> {
-        // With the embedder's umask at 0 a default mode would let everyone make groups inside.
-        match DirBuilder::new().mode(0o755).create(&path) {
+        // Nobody else may open it: whoever can open a directory can lock it, and a stranger's lock would hold up the start of
+        // a run, or keep a dead owner's group for ever.
+        match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(None),
             Err(error) => {
@@ -147,6 +148,10 @@ pub(crate) fn lock_directory(path: &Path, wait: bool) -> Result<Lock, Error> {
     let directory = match File::open(path) {
         Ok(directory) => directory,
         Err(error) if is_gone(&error) => return Ok(Lock::Gone),
+        // Another user's: not ours to judge, let alone to remove.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && !wait => {
+            return Ok(Lock::Alive);
+        }
         Err(error) => return Err(failed(Errno::from_io(&error))),
     };
     match sys::flock_exclusive(directory.as_fd(), wait) {

@@ -3,7 +3,7 @@
 use core::{fmt, str::FromStr};
 use std::collections::BTreeSet;
 
-/// A set of CPU numbers; text form as in cpuset(7): `0-2,5`.
+/// A set of CPU numbers. Reads the lists of cpuset(7), `0-2,5`; writes single numbers, `0,1,2,5`, which the kernel reads too.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(
     feature = "serde",

@@ -130,7 +130,7 @@ pub enum StreamEnd {
     Truncated,
     /// Every process of the box closed the stream before the payload ended.
     ClosedByProgram,
-    /// The supervisor killed the box before the stream ended.
+    /// The box was killed before the stream ended: by the supervisor, or from outside.
     CutByKill,
     /// Reading failed.
     ReadError(Errno),
@@ -210,8 +210,10 @@ pub struct Evidence {
     pub oom_kills: Reading<u64>,
     /// How often this cgroup's own memory limit was hit (v1 `memory.failcnt`, v2 `memory.events.local` `oom`).
     pub memory_limit_hits: Reading<u64>,
-    /// Forks and thread starts that the pids controller refused.
+    /// Forks and thread starts that the pids controller refused, for this cgroup's limit or for an ancestor's.
     pub forks_denied: Reading<u64>,
+    /// Most tasks alive at once in the run's own cgroup (Linux 6.6).
+    pub processes_peak: Reading<u64>,
     /// Standard output.
     pub stdout: StreamEvidence,
     /// Standard error.
@@ -242,6 +244,7 @@ impl Evidence {
             oom_kills: Reading::Unavailable(Unavailable::NotRequested),
             memory_limit_hits: Reading::Unavailable(Unavailable::NotRequested),
             forks_denied: Reading::Unavailable(Unavailable::NotRequested),
+            processes_peak: Reading::Unavailable(Unavailable::NotRequested),
             stdout: none,
             stderr: none,
             supplementary_groups: 0,

@@ -8,6 +8,9 @@
 //! `sandbox-seccomp` import this crate only, `sandbox-exec` imports all five. What two siblings need moves down to here,
 //! an order between siblings moves up to `sandbox-exec`.
 
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("the sandbox crates speak the 64-bit interface of the kernel only");
+
 mod cpus;
 mod cstrings;
 mod errno;

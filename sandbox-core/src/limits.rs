@@ -138,6 +138,10 @@ impl Limits {
                 allowed: format!("{low} to {high}"),
             })
         };
+        if let Some(memory) = self.memory {
+            // Below one page the kernel rounds to no memory at all.
+            range("memory", memory.get(), 4096, u64::MAX)?;
+        }
         if let Some(weight) = self.cpu_weight {
             range("cpu_weight", weight.into(), 1, 10_000)?;
         }

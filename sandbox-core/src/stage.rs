@@ -7,6 +7,7 @@ use core::fmt;
 /// Which process runs a stage and why it stands where it stands: the table in the documentation of `sandbox-exec`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Stage {
@@ -22,7 +23,7 @@ pub enum Stage {
     Fork,
     /// init: gives up ids, capabilities and descriptors for good.
     Seal,
-    /// payload: session, signal dispositions, umask, keyring, scheduling.
+    /// payload: session, umask, keyring, scheduling.
     Session,
     /// payload: joins the cgroup of this run.
     Cgroup,

@@ -58,12 +58,12 @@ pub enum Basis {
     WallReading,
     /// Wall clock and CPU time reading.
     IdleReading,
-    /// The kernel ended the payload with `SIGXCPU`, and there is no CPU time reading to ask.
-    Sigxcpu,
     /// The kernel ended the payload with `SIGXFSZ` under a file size limit.
     Sigxfsz,
     /// The kernel ended the payload with `SIGSYS`.
     Sigsys,
+    /// Forks were refused, but not for the run's own limit: that was never reached.
+    ForeignForkDenied,
     /// The pids controller refused forks, and the payload failed.
     ForkDenied,
     /// The payload's own exit status.
@@ -121,15 +121,17 @@ pub type Rule = (Basis, fn(&Evidence, &Limits) -> Option<Verdict>);
 /// | 5 | `CpuReading` | `CpuTimeLimit` | measured CPU time above the limit |
 /// | 6 | `WallReading` | `WallTimeLimit` | measured wall time above the limit |
 /// | 7 | `IdleReading` | `IdleTimeLimit` | wall minus CPU time above the limit, at the end or when the box was killed for it |
-/// | 8 | `Sigxcpu` | `CpuTimeLimit` | ended by `SIGXCPU`, CPU limit asked for, CPU time not measured |
-/// | 9 | `Sigxfsz` | `OutputLimit` | ended by `SIGXFSZ`, file size limit asked for |
-/// | 10 | `Sigsys` | `SecurityViolation` | ended by `SIGSYS` |
+/// | 8 | `Sigxfsz` | `OutputLimit` | ended by `SIGXFSZ`, file size limit asked for |
+/// | 9 | `Sigsys` | `SecurityViolation` | ended by `SIGSYS` |
+/// | 10 | `ForeignForkDenied` | `Indeterminate` | a fork was refused, the own limit never reached, and the payload did not exit with 0 |
 /// | 11 | `ForkDenied` | `ProcessLimit` | a fork was refused, and the payload did not exit with 0 |
 /// | 12 | `ExitStatus` | `Ok`, `RuntimeError` | init reported how the payload ended |
 /// | 13 | `NoExitReport` | `Indeterminate` | nothing else is known |
 ///
 /// CPU and wall time decide by the final reading alone, which is never smaller than the one that led to a kill. Idle time
-/// can shrink: the kill itself costs CPU time. So there a kill that ended the payload decides as well. `SIGKILL` by itself is a run-time error, exit code 159 by itself is an exit code.
+/// can shrink: the kill itself costs CPU time. So there a kill that ended the payload decides as well. `SIGKILL` by itself
+/// is a run-time error, `SIGXCPU` too, and exit code 159 is an exit code. A kernel without `pids.peak` (before 6.6) cannot
+/// tell whose limit refused a fork; there rule 11 takes it for the run's own.
 pub const RULES: &[Rule] = &[
     (Basis::KillRequest, |e, _| {
         (e.kill == Some(KillReason::Requested)).then_some(Verdict::Cancelled)
@@ -155,19 +157,22 @@ pub const RULES: &[Rule] = &[
         let passed = killed || exceeds(e.idle_time().value(), l.idle_time);
         (l.idle_time.is_some() && passed).then_some(Verdict::IdleTimeLimit)
     }),
-    (Basis::Sigxcpu, |e, l| {
-        (ended_by(e, libc::SIGXCPU) && l.cpu_time.is_some() && e.cpu_time.value().is_none())
-            .then_some(Verdict::CpuTimeLimit)
-    }),
     (Basis::Sigxfsz, |e, l| {
         (ended_by(e, libc::SIGXFSZ) && l.file_size.is_some()).then_some(Verdict::OutputLimit)
     }),
     (Basis::Sigsys, |e, _| {
         ended_by(e, libc::SIGSYS).then_some(Verdict::SecurityViolation)
     }),
+    (Basis::ForeignForkDenied, |e, l| {
+        let below = matches!(
+            (e.processes_peak, l.processes),
+            (Reading::Value(peak), Some(limit)) if peak < u64::from(limit)
+        );
+        (failed_after_denied_fork(e) && (below || l.processes.is_none()))
+            .then_some(Verdict::Indeterminate)
+    }),
     (Basis::ForkDenied, |e, _| {
-        (positive(e.forks_denied) && e.exit.is_some_and(|exit| exit != Exit::Code(0)))
-            .then_some(Verdict::ProcessLimit)
+        failed_after_denied_fork(e).then_some(Verdict::ProcessLimit)
     }),
     (Basis::ExitStatus, |e, _| {
         e.exit.map(|exit| match exit {
@@ -197,6 +202,10 @@ pub fn judge(evidence: &Evidence, limits: &Limits) -> Judgement {
 
 fn positive(reading: Reading<u64>) -> bool {
     reading.value().is_some_and(|n| n > 0)
+}
+
+fn failed_after_denied_fork(evidence: &Evidence) -> bool {
+    positive(evidence.forks_denied) && evidence.exit.is_some_and(|exit| exit != Exit::Code(0))
 }
 
 fn exceeds<T: PartialOrd>(measured: Option<T>, limit: Option<T>) -> bool {

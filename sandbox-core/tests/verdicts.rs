@@ -89,14 +89,6 @@ const DECIDES: &[(Basis, Change, Verdict)] = &[
         Verdict::IdleTimeLimit,
     ),
     (
-        Basis::Sigxcpu,
-        |e| {
-            e.cpu_time = Reading::Unavailable(sandbox_core::Unavailable::NoController);
-            e.exit = signal(libc::SIGXCPU);
-        },
-        Verdict::CpuTimeLimit,
-    ),
-    (
         Basis::Sigxfsz,
         |e| e.exit = signal(libc::SIGXFSZ),
         Verdict::OutputLimit,
@@ -107,10 +99,20 @@ const DECIDES: &[(Basis, Change, Verdict)] = &[
         Verdict::SecurityViolation,
     ),
     (
+        Basis::ForeignForkDenied,
+        |e| {
+            e.exit = Some(Exit::Code(1));
+            e.forks_denied = Reading::Value(7);
+            e.processes_peak = Reading::Value(3);
+        },
+        Verdict::Indeterminate,
+    ),
+    (
         Basis::ForkDenied,
         |e| {
             e.exit = Some(Exit::Code(1));
             e.forks_denied = Reading::Value(7);
+            e.processes_peak = Reading::Value(4);
         },
         Verdict::ProcessLimit,
     ),

@@ -11,16 +11,10 @@ use sandbox_seccomp::Policy;
 
 use crate::{
     Command, Error, Identity,
-    process::{
-        identity::{Groups, IdentityPlan},
-        rlimits::Rlimits,
-    },
+    identities::identities,
+    process::rlimits::Rlimits,
     sandbox::{Inner, Sandbox},
-    stdio::LowDescriptors,
 };
-
-/// The uid and gid of init in a box without a user namespace, unless the payload has them: then the next lower.
-const INIT_ID: u32 = 65_534;
 
 /// What has a default.
 #[derive(Debug)]
@@ -216,16 +210,17 @@ impl SandboxBuilder<WantsCommand> {
             policy,
         } = state;
         Host::probe()?;
-        let _low = LowDescriptors::occupy()?;
         limits.validate()?;
         let rlimits = Rlimits::compile(&limits)?;
-        let (payload, init) = identities(identity, &settings)?;
+        let map = settings.user_map.as_ref();
+        let (payload, init) = identities(identity, map, settings.keep_groups)?;
         let image = command.prepare()?;
         let filter = policy.map(|policy| policy.prepare()).transpose()?;
         let namespaces = namespace_spec(&settings).prepare()?;
         let root = root.prepare()?;
         let hierarchies = Hierarchies::host()?;
-        collect_orphans(hierarchies, &settings.parent)?;
+        // What cannot be removed is the embedder's to know, not a reason to refuse a box.
+        let leftovers = collect_orphans(hierarchies, &settings.parent).err();
         let trees = if privileged() {
             Trees::FromParent
         } else {
@@ -243,6 +238,7 @@ impl SandboxBuilder<WantsCommand> {
             image,
             hierarchies,
             parent: settings.parent,
+            leftovers,
             // Ids of a user namespace mean nothing to the pipes that the embedder makes.
             pipe_owner: (settings.user_map.is_none() && privileged()).then_some(identity),
         })))
@@ -268,65 +264,4 @@ fn namespace_spec(settings: &Settings) -> NamespaceSpec {
         spec.loopback = false;
     }
     spec
-}
-
-/// The ids of payload and init.
-fn identities(
-    payload: Identity,
-    settings: &Settings,
-) -> Result<(IdentityPlan, IdentityPlan), Error> {
-    let Some(map) = &settings.user_map else {
-        if payload.uid == 0 || payload.gid == 0 {
-            return Err(Error::RootIdentity);
-        }
-        let other = |id| if id == INIT_ID { INIT_ID - 1 } else { INIT_ID };
-        let init = Identity::new(other(payload.uid), other(payload.gid));
-        let plan = |identity| IdentityPlan {
-            identity,
-            groups: Groups::Drop,
-        };
-        return Ok((plan(payload), plan(init)));
-    };
-    for (kind, id, mapped) in [
-        ("uid", payload.uid, map.maps_uid(payload.uid)),
-        ("gid", payload.gid, map.maps_gid(payload.gid)),
-    ] {
-        if !mapped {
-            return Err(Error::UnmappedId { kind, id });
-        }
-    }
-    let groups = if map.denies_setgroups() {
-        let own = nix::unistd::getgroups()
-            .map_err(|e| Error::call("getgroups")(sandbox_core::Errno::from_raw(e as i32)))?;
-        let count = own
-            .iter()
-            .filter(|gid| **gid != nix::unistd::getegid())
-            .count();
-        match count {
-            0 => Groups::NoneToDrop,
-            _ if settings.keep_groups => Groups::Keep,
-            _ => return Err(Error::KeepsGroups { count }),
-        }
-    } else {
-        Groups::Drop
-    };
-    // Another id than the payload's, where the map has one; a single-id map leaves no choice, and the policy then keeps the
-    // payload from prlimit(2) on init.
-    let other = |ranges: &[sandbox_ns::IdRange], id: u32| {
-        let ends = |range: &sandbox_ns::IdRange| {
-            [
-                range.inside.saturating_add(range.count.saturating_sub(1)),
-                range.inside,
-            ]
-        };
-        ranges
-            .iter()
-            .rev()
-            .flat_map(ends)
-            .find(|other| *other != id)
-            .unwrap_or(id)
-    };
-    let init = Identity::new(other(&map.uids, payload.uid), other(&map.gids, payload.gid));
-    let plan = |identity| IdentityPlan { identity, groups };
-    Ok((plan(payload), plan(init)))
 }

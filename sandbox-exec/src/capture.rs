@@ -108,7 +108,8 @@ impl Capture {
 
     /// What was seen of the stream, and the bytes that were kept.
     ///
-    /// `killed_ns` is when the supervisor killed the box, `ended_ns` when init reaped the payload.
+    /// `killed_ns` is when the supervisor killed the box, `ended_ns` when init reaped the payload. Without either, something
+    /// outside has killed the box.
     pub(crate) fn into_evidence(
         self,
         killed_ns: Option<i64>,
@@ -123,11 +124,11 @@ impl Capture {
                 match (killed_ns, ended_ns) {
                     (_, Some(end)) if closed_before(end) => StreamEnd::ClosedByProgram,
                     (Some(kill), None) if closed_before(kill) => StreamEnd::ClosedByProgram,
-                    (Some(_), None) => StreamEnd::CutByKill,
+                    (_, None) => StreamEnd::CutByKill,
                     _ => StreamEnd::Complete,
                 }
             }
-            State::Open if killed_ns.is_some() && ended_ns.is_none() => StreamEnd::CutByKill,
+            State::Open if ended_ns.is_none() => StreamEnd::CutByKill,
             State::Open => StreamEnd::Complete,
         };
         (

@@ -79,8 +79,8 @@ pub enum Error {
         /// What was given.
         name: OsString,
     },
-    /// Uid or gid 0 outside of a user namespace is the host's root.
-    #[error("uid and gid 0 are the host's root: choose others, or map them with a user namespace")]
+    /// Uid or gid 0, outside of a user namespace or mapped to it, is the host's root.
+    #[error("the payload would have the host's uid or gid 0: choose others, or map others")]
     RootIdentity,
     /// An id of the payload has no meaning in the box's user namespace.
     #[error("{kind} {id} is not mapped in the box's user namespace")]
@@ -106,11 +106,34 @@ pub enum Error {
         /// `stdout` or `stderr`.
         stream: &'static str,
     },
-    /// A stream is to be a directory, from which the program could walk out of the box with `..`.
-    #[error("{stream} is a directory, from which the program could open every file of the host")]
+    /// A stream is to be a directory, from which the program could walk out of the box with `..`, or an `O_PATH` descriptor.
+    #[error(
+        "{stream} is a directory or an O_PATH descriptor, by which the program could leave the box"
+    )]
     DirectoryAsStream {
         /// `stdin`, `stdout` or `stderr`.
         stream: &'static str,
+    },
+    /// The memory limit leaves no room for the program to start.
+    #[error("the memory limit of {limit} is too small to start any program")]
+    MemoryTooSmall {
+        /// What was asked for.
+        limit: sandbox_core::Bytes,
+    },
+    /// Core dumps cannot be switched off: the kernel pipes them to a program, and `RLIMIT_CORE` of this process is 0, which
+    /// does not stop that (1 would).
+    #[error(
+        "core_pattern is a pipe and the hard RLIMIT_CORE of this process is 0, so crashes of the program would run it: raise the hard limit to 1 or more"
+    )]
+    CoreDumps,
+    /// The run is over, and its cgroup could not be removed.
+    #[error("the run is over, but its cgroup is left")]
+    NotRemoved {
+        /// The run.
+        outcome: Box<sandbox_core::Outcome>,
+        /// Why the cgroup is left.
+        #[source]
+        source: sandbox_cgroup::Error,
     },
     /// A system call of the supervisor failed.
     #[error("{call} failed{}", advice.map(|a| format!(" ({a})")).unwrap_or_default())]

@@ -1,9 +1,10 @@
 //! Names of the operations of every stage: the parent's half of what the child reports as numbers.
 
-use sandbox_core::{Explain as _, Fault, Process, Stage, StepFailure};
+use sandbox_core::{Errno, Explain as _, Fault, Process, Stage, StepFailure};
 
 use crate::{
     child::{chain, init},
+    command::Image,
     error::SetupFailure,
     plan::Plan,
     process::{capabilities, identity, rlimits, session},
@@ -21,6 +22,24 @@ pub(crate) fn setup_failure(
         operation: operation(plan, process, stage, fault.index),
         advice: advice(plan, stage, fault),
         errno: fault.errno,
+    }
+}
+
+/// The only failure that can come after the payload's proof.
+pub(crate) fn exec_failure(image: &Image, failure: StepFailure) -> SetupFailure {
+    let StepFailure { stage, fault } = failure;
+    SetupFailure {
+        stage,
+        operation: exec_operation(image, fault.index),
+        advice: exec_advice(fault.errno),
+        errno: fault.errno,
+    }
+}
+
+fn exec_operation(image: &Image, index: u16) -> String {
+    match index {
+        chain::REPORT => "report before execve".to_owned(),
+        _ => format!("execve {:?}", image.program()),
     }
 }
 
@@ -56,8 +75,7 @@ fn operation(plan: &Plan<'_>, process: Process, stage: Stage, index: u16) -> Str
         Stage::Seccomp => plan
             .filter
             .map_or_else(String::new, |filter| filter.explain(index)),
-        Stage::Execve if index == chain::REPORT => "report before execve".to_owned(),
-        Stage::Execve => format!("execve {:?}", plan.image.program()),
+        Stage::Execve => exec_operation(plan.image, index),
         other => format!("operation {index} of {other} in {process:?}"),
     }
 }
@@ -141,23 +159,28 @@ fn advice(plan: &Plan<'_>, stage: Stage, fault: Fault) -> Option<&'static str> {
             "the payload's uid may not execute it: is it executable, is every directory above it searchable, is it on a noexec mount?",
         ),
         (Stage::WorkDir, libc::EACCES) => Some("the payload's uid may not enter it"),
-        (Stage::Execve, libc::ENOENT) => Some(
-            "the program is there, so its interpreter or dynamic linker is missing in the box: see `file` and `ldd`",
-        ),
-        (Stage::Execve, libc::ENOEXEC) => Some(
-            "not a program of this machine, and no `#!` line: was it compiled for another architecture?",
-        ),
-        (Stage::Execve, libc::EACCES) => {
-            Some("the program or its interpreter may not be executed by the payload's uid")
-        }
-        (Stage::Execve, libc::EAGAIN) => {
-            Some("the uid has more processes than RLIMIT_NPROC allows")
-        }
-        (Stage::Execve, libc::E2BIG) => Some("arguments and environment are too large"),
+        (Stage::Execve, _) => exec_advice(fault.errno),
         (Stage::Fork, libc::EAGAIN) => Some("a pids limit of a cgroup above the box is exhausted"),
         (Stage::Fork, libc::EBUSY) => {
             Some("the cgroup has controllers enabled for its children, so it can hold no process")
         }
+        _ => None,
+    }
+}
+
+fn exec_advice(errno: Errno) -> Option<&'static str> {
+    match errno.raw() {
+        libc::ENOENT => Some(
+            "the program is there, so its interpreter or dynamic linker is missing in the box: see `file` and `ldd`",
+        ),
+        libc::ENOEXEC => Some(
+            "not a program of this machine, and no `#!` line: was it compiled for another architecture?",
+        ),
+        libc::EACCES => {
+            Some("the program or its interpreter may not be executed by the payload's uid")
+        }
+        libc::EAGAIN => Some("the uid has more processes than RLIMIT_NPROC allows"),
+        libc::E2BIG => Some("arguments and environment are too large"),
         _ => None,
     }
 }

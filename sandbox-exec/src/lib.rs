@@ -56,16 +56,20 @@
 //! A kill from outside between the payload's proof and `execve(2)` (two system calls) counts as the program's own death.
 //!
 //! # What a run leaves in the embedder
-//! Nothing: no descriptor, no child that its own `wait(2)` could see, no changed mask, cwd, umask or id. Signals are blocked
-//! in the calling thread for the moment of the clone. The embedder's CPU affinity is inherited by the box; limit `cpus` for another.
+//! Nothing: no descriptor, no child that its own `wait(2)` could see (but newuidmap(1), where a user map needs it), no
+//! changed mask, cwd, umask or id. Signals are blocked in the calling thread for the moment of the clone. The embedder's CPU affinity is inherited by the box; limit `cpus` for another.
 
 mod builder;
 mod cancel;
 mod capture;
 pub mod child;
+mod collect;
 mod command;
 mod error;
 mod explain;
+mod identities;
+mod init_process;
+mod observed;
 mod plan;
 mod process;
 mod resources;
@@ -80,15 +84,15 @@ pub use builder::{
     Dangerous, SandboxBuilder, WantsCommand, WantsIdentity, WantsLimits, WantsPolicy, WantsRoot,
 };
 pub use cancel::Canceller;
+pub use collect::Finished;
 pub use command::{Command, Image};
 pub use error::{Error, SetupFailure};
 pub use plan::{InitPlan, Plan};
 pub use process::{
-    capabilities::CapabilityDrop,
     identity::{Identity, IdentityPlan},
     rlimits::Rlimits,
 };
-pub use running::{Finished, Running};
+pub use running::Running;
 pub use sandbox::Sandbox;
 pub use stdio::{Output, Stdin, StdioPlan};
 

@@ -2,6 +2,8 @@
 
 use caps::{CapSet, Capability};
 use core::{ffi::c_int, time::Duration};
+use std::fs;
+
 use sandbox_core::{Bytes, Limits};
 
 use crate::{
@@ -10,7 +12,8 @@ use crate::{
     sys::process::getrlimit,
 };
 
-/// Size of a core dump: 1, not 0. The kernel still runs a piped `core_pattern` at 0, and at 1 it makes no dump at all.
+/// Size of a core dump: 1, not 0. The kernel still runs a piped `core_pattern` at 0, and at 1 it makes no dump at all. Where
+/// the hard limit is 0 and cannot be raised, dumps to files are impossible and piped ones an error.
 const CORE: u64 = 1;
 
 /// Descriptors, where the user asks for no other number.
@@ -52,11 +55,20 @@ impl Rlimits {
                     });
                 }
                 Some((_, asked)) => asked,
+                None if may_raise => default(limits, resource).unwrap_or(hard),
                 None => default(limits, resource).unwrap_or(hard).min(hard),
             };
+            if constant(resource) == libc::RLIMIT_CORE && *value != CORE && dumps_are_piped() {
+                return Err(Error::CoreDumps);
+            }
         }
         Ok(Self { values })
     }
+}
+
+/// Whether a crash would start a program of the host. Unknown counts as yes.
+fn dumps_are_piped() -> bool {
+    fs::read_to_string("/proc/sys/kernel/core_pattern").map_or(true, |text| text.starts_with('|'))
 }
 
 /// The value that the user asks for, with the field of [`Limits`] that says so.
@@ -126,10 +138,8 @@ mod tests {
     #[test]
     fn nothing_dangerous_is_inherited() {
         let none = Limits::default();
-        assert_eq!(
-            value(&none, "RLIMIT_CORE"),
-            CORE.min(value(&none, "RLIMIT_CORE"))
-        );
+        let core = value(&none, "RLIMIT_CORE");
+        assert!(core == CORE || core == 0, "a dump of {core} bytes");
         assert!(value(&none, "RLIMIT_NOFILE") <= OPEN_FILES);
         assert_eq!(value(&none, "RLIMIT_RTPRIO"), 0);
     }

@@ -36,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) image: Image,
     pub(crate) hierarchies: &'static Hierarchies,
     pub(crate) parent: CgroupParent,
+    pub(crate) leftovers: Option<sandbox_cgroup::Error>,
     pub(crate) pipe_owner: Option<Identity>,
 }
 
@@ -49,11 +50,17 @@ impl Sandbox {
         SandboxBuilder::new()
     }
 
+    /// Why cgroups of a dead embedder could not be removed when this sandbox was built, if so.
+    #[must_use]
+    pub fn leftovers(&self) -> Option<&sandbox_cgroup::Error> {
+        self.inner.leftovers.as_ref()
+    }
+
     /// Starts a run in a box of its own and returns once `execve(2)` has succeeded.
     ///
-    /// Limits are enforced by [`Running::wait`]; call it at once, in a thread per box. A box that nobody waits for still ends:
-    /// a second after its wall limit, at about twice its CPU limit by `RLIMIT_CPU`, when [`Running`] is dropped, or with
-    /// this process.
+    /// Limits are enforced by [`Running::wait`]; call it at once, in a thread per box. For a box that nobody waits for there are
+    /// back stops: init ends it a second after its wall limit, `RLIMIT_CPU` ends each process at about twice the CPU limit.
+    /// Without a wall limit a sleeping box then lives until [`Running`] is dropped or this process ends.
     ///
     /// # Errors
     /// [`Error::Setup`] names the stage and operation that failed in the child; [`Error::Cgroup`] a limit that this host

@@ -3,25 +3,27 @@
 use core::time::Duration;
 use std::{
     fs,
-    os::fd::{AsRawFd as _, OwnedFd, RawFd},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
     sync::Arc,
     time::Instant,
 };
 
 use sandbox_cgroup::Cgroup;
-use sandbox_core::{Errno, Process, Record, Stage};
+use sandbox_core::{Errno, Limits, Reading};
 
 use crate::{
     Error, Output, Running, Stdin,
     cancel::Canceller,
     child::{self, Chain, ChildChannel},
     explain::setup_failure,
+    init_process::InitProcess,
+    observed::{Handshake, Proof, Status},
     plan::{InitPlan, Plan},
-    running::{InitProcess, Proof, Start},
+    running::Start,
     sandbox::Inner,
-    stdio::{LowDescriptors, StdioPlan},
+    stdio::StdioPlan,
     sys::{
-        descriptors::{self, Message},
+        descriptors,
         process::{CloneRequest, clone3, getpid, pidfd_open},
         signals,
     },
@@ -29,6 +31,9 @@ use crate::{
 
 /// How long set-up may take. It needs about a millisecond; only a file system that does not answer takes longer.
 const SETUP_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long after the payload's proof its exec is waited for.
+const EXEC_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How much later than the wall limit init ends a box by itself.
 const LIFE_SLACK: Duration = Duration::from_secs(1);
@@ -51,7 +56,6 @@ impl Channels {
             descriptors::message_pair().map_err(Error::call("socketpair"))?;
         let gate = descriptors::eventfd().map_err(Error::call("eventfd"))?;
         let supervisor = pidfd_open(getpid()).map_err(Error::call("pidfd_open"))?;
-        let supervisor = descriptors::own(supervisor);
         Ok(Self {
             handshake,
             status,
@@ -84,7 +88,6 @@ pub(crate) unsafe fn start(
     stdout: Output,
     stderr: Output,
 ) -> Result<Running, Error> {
-    let _low = LowDescriptors::occupy()?;
     let (stdio, stdout, stderr) =
         StdioPlan::new(stdin, stdout, stderr, &inner.limits, inner.pipe_owner)?;
     let cgroup = Cgroup::create(inner.hierarchies, &inner.parent, &inner.limits)?;
@@ -157,7 +160,7 @@ pub(crate) unsafe fn start(
         advice: clone_advice(source),
         source,
     })?;
-    let process = InitProcess::new(descriptors::own(clone.pidfd));
+    let mut process = InitProcess::new(descriptors::own(clone.pidfd));
     unmasked?;
 
     let Channels {
@@ -169,16 +172,24 @@ pub(crate) unsafe fn start(
         supervisor,
     } = channels;
     drop((child_handshake, child_status, gate, supervisor));
+    let (mut handshake, mut status) = (Handshake::new(handshake), Status::new(status));
     if has_user_namespace {
         inner.namespaces.write_id_maps(clone.pid.unsigned_abs())?;
-        // A child that is gone already says why on the handshake.
-        _ = descriptors::send_go(status.as_raw_fd());
+        status.send_go()?;
     }
-    let proof = await_exec(&plan, &process, &handshake, &status)?;
+    let proof = match await_exec(&plan, &process, &mut handshake, &mut status) {
+        Err(Error::Vanished) => {
+            process.kill()?;
+            process.reap()?;
+            return Err(vanished(&inner.limits, &cgroup));
+        }
+        other => other?,
+    };
     drop(root);
     Ok(Running::new(Start {
         inner: Arc::clone(inner),
         process,
+        handshake,
         status,
         cgroup,
         canceller,
@@ -201,6 +212,18 @@ fn protected_from_oom() -> bool {
     fs::read_to_string("/proc/self/oom_score_adj").is_ok_and(|text| text.starts_with('-'))
 }
 
+/// Why a child ended without a report: for the run's own memory limit, or for something outside.
+fn vanished(limits: &Limits, cgroup: &Cgroup) -> Error {
+    let usage = cgroup.usage();
+    let positive = |reading: Reading<u64>| reading.value().is_some_and(|n| n > 0);
+    match limits.memory {
+        Some(limit) if positive(usage.oom_kills) && positive(usage.memory_limit_hits) => {
+            Error::MemoryTooSmall { limit }
+        }
+        _ => Error::Vanished,
+    }
+}
+
 fn clone_advice(errno: Errno) -> Option<&'static str> {
     match errno.raw() {
         libc::EPERM => Some(
@@ -215,63 +238,58 @@ fn clone_advice(errno: Errno) -> Option<&'static str> {
     }
 }
 
-/// Reads the handshake to its end. The payload's end closes at `execve(2)`: proofs and then the end of the stream mean
-/// that the program runs.
+/// Waits until the payload has become the program.
+///
+/// The payload's end of the handshake closes at `execve(2)`: a proof and then the end of the stream mean that the program
+/// runs. A copy of that end may live on in a process that another thread of the embedder has just forked, so the end alone
+/// is not waited for: a while after the proof, [`Running`] goes on and takes a late failure.
 fn await_exec(
     plan: &Plan<'_>,
     process: &InitProcess,
-    handshake: &OwnedFd,
-    status: &OwnedFd,
+    handshake: &mut Handshake,
+    status: &mut Status,
 ) -> Result<Proof, Error> {
     let begun = Instant::now();
     let mut proved = None;
-    let mut started = None;
     loop {
-        let rest = SETUP_DEADLINE.saturating_sub(begun.elapsed());
-        let mut fds = [libc::pollfd {
-            fd: handshake.as_raw_fd(),
+        let rest = match proved {
+            Some(proved) => EXEC_PATIENCE.saturating_sub(Instant::now().duration_since(proved)),
+            None => SETUP_DEADLINE.saturating_sub(begun.elapsed()),
+        };
+        let entry = |fd| libc::pollfd {
+            fd,
             events: libc::POLLIN,
             revents: 0,
-        }];
-        match descriptors::poll(&mut fds, Some(rest)) {
-            Ok(0) => {
-                process.kill()?;
-                return Err(Error::SetupTimeout {
-                    seconds: SETUP_DEADLINE.as_secs(),
-                });
-            }
-            Err(errno) if errno.raw() != libc::EINTR => return Err(Error::call("ppoll")(errno)),
-            _ => {}
-        }
-        let message = descriptors::receive(handshake.as_raw_fd(), false);
-        match message.map_err(Error::call("recvmsg from the payload"))? {
-            Message::Empty => {}
-            Message::End => break,
-            Message::Record(bytes) => match Record::decode(bytes) {
-                Ok(Record::Failed(speaker, failure)) => {
-                    return Err(setup_failure(plan, speaker, failure).into());
-                }
-                Ok(Record::Proved(Process::Payload, stages)) => proved = Some(stages),
-                Ok(Record::Started { ns, groups }) => started = Some((ns, groups)),
-                _ => return Err(Error::ForeignRecord),
-            },
-            Message::Descriptor(_) | Message::Go | Message::Foreign => {
-                return Err(Error::ForeignRecord);
-            }
-        }
-    }
-    if let (Some(stages), Some((started_ns, groups))) = (proved, started) {
-        return Ok(Proof {
-            stages: stages | Stage::Execve.set(),
-            started_ns,
-            groups,
-        });
-    }
-    // init speaks on its own socket once it is sealed, and its end takes the payload along.
-    while let Ok(Message::Record(bytes)) = descriptors::receive(status.as_raw_fd(), false) {
-        if let Ok(Record::Failed(speaker, failure)) = Record::decode(bytes) {
+        };
+        let mut fds = [
+            entry(handshake.descriptor().unwrap_or(-1)),
+            entry(process.as_fd().as_raw_fd()),
+        ];
+        let ready = match descriptors::poll(&mut fds, Some(rest)) {
+            Err(errno) if errno.raw() == libc::EINTR => continue,
+            other => other.map_err(Error::call("ppoll"))?,
+        };
+        let [_, init] = fds;
+        handshake.read()?;
+        if let Some((speaker, failure)) = handshake.failure {
             return Err(setup_failure(plan, speaker, failure).into());
         }
+        let ended = handshake.is_over() || init.revents != 0;
+        match handshake.proof() {
+            Some(proof) if ended || (ready == 0 && proved.is_some()) => return Ok(proof),
+            Some(_) => proved = proved.or_else(|| Some(Instant::now())),
+            None if ended => break,
+            None if ready == 0 => {
+                let seconds = SETUP_DEADLINE.as_secs();
+                return Err(Error::SetupTimeout { seconds });
+            }
+            None => {}
+        }
     }
-    Err(Error::Vanished)
+    // init speaks on its own socket once it is sealed, and its end takes the payload along.
+    status.read()?;
+    match status.failure {
+        Some((speaker, failure)) => Err(setup_failure(plan, speaker, failure).into()),
+        None => Err(Error::Vanished),
+    }
 }

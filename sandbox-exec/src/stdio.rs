@@ -1,8 +1,8 @@
 //! Descriptors 0, 1 and 2 of the program.
 
 use std::{
-    fs::{File, OpenOptions},
-    os::fd::{AsRawFd as _, OwnedFd, RawFd},
+    fs::OpenOptions,
+    os::fd::{AsRawFd as _, OwnedFd},
 };
 
 use sandbox_core::{Bytes, Errno, Limits};
@@ -41,15 +41,10 @@ pub enum Output {
 /// What becomes 0, 1 and 2: the child's ends. Dropped by the parent after the clone.
 #[derive(Debug)]
 pub struct StdioPlan {
-    ends: [OwnedFd; 3],
+    pub(crate) ends: [OwnedFd; 3],
 }
 
 impl StdioPlan {
-    pub(crate) fn raw(&self) -> [RawFd; 3] {
-        let [stdin, stdout, stderr] = &self.ends;
-        [stdin.as_raw_fd(), stdout.as_raw_fd(), stderr.as_raw_fd()]
-    }
-
     /// Makes the three ends. `owner` becomes the owner of the pipes, so that the program can open `/dev/stdout`.
     pub(crate) fn new(
         stdin: Stdin,
@@ -63,12 +58,12 @@ impl StdioPlan {
             Stdin::Bytes(bytes) => {
                 descriptors::sealed_memfd(&bytes).map_err(Error::call("memfd_create"))?
             }
-            Stdin::Fd(fd) => no_directory("stdin", fd)?,
+            Stdin::Fd(fd) => given("stdin", fd)?,
         };
         let output = |stream, output| match output {
             Output::Null => Ok((null()?, Capture::none())),
             Output::Fd(_) if limits.output.is_some() => Err(Error::OutputNotCaptured { stream }),
-            Output::Fd(fd) => Ok((no_directory(stream, fd)?, Capture::none())),
+            Output::Fd(fd) => Ok((given(stream, fd)?, Capture::none())),
             Output::Capture { keep } => {
                 let (read, write) = descriptors::pipe().map_err(Error::call("pipe2"))?;
                 descriptors::set_nonblocking(read.as_raw_fd()).map_err(Error::call("fcntl"))?;
@@ -91,37 +86,18 @@ impl StdioPlan {
     }
 }
 
-/// Refuses a directory: `openat(2)` relative to it, with `..`, would be a door out of the box.
-fn no_directory(stream: &'static str, fd: OwnedFd) -> Result<OwnedFd, Error> {
-    let file = File::from(fd);
-    let found = file.metadata();
-    let found = found.map_err(|e| Error::call("fstat of a stream")(Errno::from_io(&e)))?;
-    if found.is_dir() {
+/// A descriptor of the embedder, checked and lifted above 2.
+fn given(stream: &'static str, fd: OwnedFd) -> Result<OwnedFd, Error> {
+    if descriptors::is_directory_or_path(fd.as_raw_fd())
+        .map_err(Error::call("fstat of a stream"))?
+    {
         return Err(Error::DirectoryAsStream { stream });
     }
-    Ok(file.into())
+    descriptors::above_stdio(fd).map_err(Error::call("fcntl"))
 }
 
 fn null() -> Result<OwnedFd, Error> {
     let opened = OpenOptions::new().read(true).write(true).open("/dev/null");
-    opened
-        .map(OwnedFd::from)
-        .map_err(|e| Error::call("open /dev/null")(Errno::from_io(&e)))
-}
-
-/// Keeps descriptors 0, 1 and 2 occupied while it lives, where the embedder has closed one of them: the next descriptor
-/// that the supervisor makes would get that number and be overwritten in the child.
-#[derive(Debug)]
-pub(crate) struct LowDescriptors {
-    _fillers: Vec<OwnedFd>,
-}
-
-impl LowDescriptors {
-    pub(crate) fn occupy() -> Result<Self, Error> {
-        let mut fillers = Vec::new();
-        while (0..3).any(|fd| !descriptors::is_open(fd)) {
-            fillers.push(null()?);
-        }
-        Ok(Self { _fillers: fillers })
-    }
+    let opened = opened.map_err(|e| Error::call("open /dev/null")(Errno::from_io(&e)))?;
+    descriptors::above_stdio(opened.into()).map_err(Error::call("fcntl"))
 }

@@ -29,10 +29,15 @@ pub(crate) enum Decision {
 impl<'l> Clocks<'l> {
     /// `cpus`: how many CPUs the box can use at once, and so how many times faster than the wall its CPU clock can run.
     pub(crate) fn new(limits: &'l Limits, cpus: u32) -> Self {
-        Self {
-            limits,
-            cpus: cpus.min(limits.processes.unwrap_or(u32::MAX)).max(1),
-        }
+        let named = limits
+            .cpus
+            .as_ref()
+            .map_or(u32::MAX, |set| set.len().try_into().unwrap_or(u32::MAX));
+        let cpus = cpus
+            .min(named)
+            .min(limits.processes.unwrap_or(u32::MAX))
+            .max(1);
+        Self { limits, cpus }
     }
 
     /// Whether the CPU clock must be read.
@@ -102,6 +107,8 @@ mod tests {
             look(4, &limits.clone().processes(1), S),
             Decision::Sleep(Some(2 * S))
         );
+        let pinned = limits.clone().cpus(sandbox_core::CpuSet::new([1]));
+        assert_eq!(look(4, &pinned, S), Decision::Sleep(Some(2 * S)));
         assert_eq!(look(4, &limits, 3 * S), Decision::Sleep(Some(SHORTEST)));
         let passed = 3 * S + Duration::from_nanos(1);
         assert_eq!(

@@ -29,6 +29,9 @@ pub enum Trees {
     FromInit,
 }
 
+/// How many directories one tree may keep: their descriptors wait in a socket until the supervisor takes them.
+const MAX_KEPT: usize = 32;
+
 /// A checked and compiled tree. It can be instantiated any number of times, at once too.
 #[derive(Debug)]
 pub struct RootPlan {
@@ -48,6 +51,12 @@ impl RootPlan {
         } = compiled;
         for target in kept {
             names.push(format!("keep {}", target.as_path().display()));
+        }
+        if kept.len() > MAX_KEPT {
+            return Err(Error::TooMany {
+                what: "kept directories of one tree",
+                limit: MAX_KEPT,
+            });
         }
         let limit = usize::from(u16::MAX);
         if names.len() > limit {

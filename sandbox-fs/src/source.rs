@@ -115,9 +115,13 @@ fn describe(fd: OwnedFd, path: &Path) -> Result<Source, Errno> {
     })
 }
 
-/// Whether the embedder already has exactly the requester's ids.
+/// Whether the embedder already has exactly the requester's rights.
 fn is_self(requester: &Requester) -> bool {
     const NGROUPS_MAX: usize = 65_536;
+    // Root has its capabilities by right; another's, from a file or a service manager, the requester does not have.
+    if requester.uid != 0 && process::has_capabilities().unwrap_or(true) {
+        return false;
+    }
     if process::effective_ids() != (requester.uid, requester.gid) {
         return false;
     }

@@ -80,6 +80,18 @@ impl UserMap {
         covers(&self.gids, gid)
     }
 
+    /// The uid of the parent namespace behind a uid inside.
+    #[must_use]
+    pub fn outside_uid(&self, uid: u32) -> Option<u32> {
+        outside(&self.uids, uid)
+    }
+
+    /// The gid of the parent namespace behind a gid inside.
+    #[must_use]
+    pub fn outside_gid(&self, gid: u32) -> Option<u32> {
+        outside(&self.gids, gid)
+    }
+
     /// The ids that init takes: 0 where it is mapped, else the first mapped id. An unmapped init could not even make a
     /// directory on its own tmpfs (`EOVERFLOW`).
     pub(crate) fn init_ids(&self) -> (u32, u32) {
@@ -151,9 +163,15 @@ fn is_own(ranges: &[IdRange], id: u32) -> bool {
 }
 
 fn covers(ranges: &[IdRange], id: u32) -> bool {
-    ranges.iter().any(|r| {
-        id.checked_sub(r.inside)
-            .is_some_and(|offset| offset < r.count)
+    outside(ranges, id).is_some()
+}
+
+fn outside(ranges: &[IdRange], id: u32) -> Option<u32> {
+    ranges.iter().find_map(|range| {
+        let offset = id
+            .checked_sub(range.inside)
+            .filter(|offset| *offset < range.count)?;
+        range.outside.checked_add(offset)
     })
 }
 
@@ -177,17 +195,33 @@ fn write_file(pid: u32, name: &str, text: &str) -> Result<(), Error> {
     })
 }
 
+fn read_back(helper: &'static str, pid: u32, ranges: &[IdRange]) -> Result<(), Error> {
+    let file = helper.trim_start_matches("new").replace("idmap", "id_map");
+    let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    if text.split_whitespace().eq(lines(ranges).split_whitespace()) {
+        return Ok(());
+    }
+    let message = format!(
+        "{file} is not what was asked for; its exit status is unknown, since SIGCHLD is ignored"
+    );
+    Err(Error::HelperRefused { helper, message })
+}
+
 fn run_helper(helper: &'static str, pid: u32, ranges: &[IdRange]) -> Result<(), Error> {
     let numbers = ranges.iter().flat_map(|r| [r.inside, r.outside, r.count]);
     let output = process::Command::new(format!("/usr/bin/{helper}"))
         .arg(pid.to_string())
         .args(numbers.map(|n| n.to_string()))
         .stdin(process::Stdio::null())
-        .output()
-        .map_err(|e| Error::HelperMissing {
+        .output();
+    let output = match output {
+        // An embedder that ignores SIGCHLD learns no exit status of its children; the map itself says it.
+        Err(e) if e.raw_os_error() == Some(libc::ECHILD) => return read_back(helper, pid, ranges),
+        other => other.map_err(|e| Error::HelperMissing {
             helper,
             source: Errno::from_io(&e),
-        })?;
+        })?,
+    };
     if output.status.success() {
         return Ok(());
     }

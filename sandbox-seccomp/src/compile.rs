@@ -142,15 +142,38 @@ fn backend(
 
 /// Calls that the start makes after the filter: the program itself, and the report where that fails.
 ///
-/// Pointers and descriptors are not known yet, so a policy that asks for particular ones is refused.
-const SETUP: [(&str, [u64; 6]); 4] = [
-    ("execve", [POINTER, POINTER, POINTER, 0, 0, 0]),
-    ("sendto", [DESCRIPTOR, POINTER, RECORD, MSG_NOSIGNAL, 0, 0]),
-    ("write", [DESCRIPTOR, POINTER, RECORD, 0, 0, 0]),
+/// Pointers and descriptors are not known yet. So each call is tried with two of them that have no bit in common: a policy
+/// that asks for particular ones is refused.
+const SETUP: [(&str, [u64; 6]); 5] = [
+    (
+        "execve",
+        [
+            0x7f12_3456_7890,
+            0x7f12_3456_7890,
+            0x7f12_3456_7890,
+            0,
+            0,
+            0,
+        ],
+    ),
+    (
+        "execve",
+        [
+            0x00ed_cba9_8760,
+            0x00ed_cba9_8760,
+            0x00ed_cba9_8760,
+            0,
+            0,
+            0,
+        ],
+    ),
+    (
+        "sendto",
+        [100, 0x7f12_3456_7890, RECORD, MSG_NOSIGNAL, 0, 0],
+    ),
+    ("sendto", [3, 0x00ed_cba9_8760, RECORD, MSG_NOSIGNAL, 0, 0]),
     ("exit_group", [1, 0, 0, 0, 0, 0]),
 ];
-const POINTER: u64 = 0x7f12_3456_7890;
-const DESCRIPTOR: u64 = 100;
 const RECORD: u64 = 16;
 const MSG_NOSIGNAL: u64 = 0x4000;
 

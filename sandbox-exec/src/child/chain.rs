@@ -39,7 +39,7 @@ use crate::{
     stdio::StdioPlan,
     sys::{
         credentials::group_count,
-        descriptors::{Message, close_all_but, eventfd_wait, receive, send_descriptor},
+        descriptors::{Message, close_all_but, eventfd_wait, poll, receive, send_descriptor},
         process::{CloneRequest, access_execute, chdir, clone3, execve, prctl},
         signals,
     },
@@ -143,7 +143,15 @@ impl Child<Cloned> {
             Stage::Adopt,
             session::start_init(&plan.keep, plan.reset_oom_score),
         )?;
-        let message = receive(self.channel.status, true).map_err(Fault::at(0));
+        // The socket alone is not enough: another copy of the embedder may hold its other end open.
+        let entry = |fd| libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        let mut fds = [entry(self.channel.status), entry(self.channel.supervisor)];
+        in_stage(Stage::Release, poll(&mut fds, None).map_err(Fault::at(0)))?;
+        let message = receive(self.channel.status).map_err(Fault::at(0));
         match in_stage(Stage::Release, message)? {
             Message::Go => Ok(self.next(Stage::Adopt.set() | Stage::Release.set())),
             _ => in_stage(

@@ -37,7 +37,7 @@ pub(crate) const SECUREBITS: c_ulong = 0b1110_1111;
 
 /// Drops every capability. The bounding set is dropped by the stage before, while that is still allowed.
 #[derive(Debug, Clone, Copy)]
-pub struct CapabilityDrop;
+pub(crate) struct CapabilityDrop;
 
 impl CapabilityDrop {
     /// Ambient, effective, permitted and inheritable set; read back.

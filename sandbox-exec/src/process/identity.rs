@@ -83,6 +83,14 @@ impl IdentityPlan {
                 });
             }
         }
+        let none = || credentials::has_no_foreign_groups().map_err(Fault::at(VERIFY_GROUPS));
+        if self.groups == Groups::NoneToDrop && !none()? {
+            // The embedder has gained groups since the box was built.
+            return Err(Fault {
+                index: VERIFY_GROUPS,
+                errno: Errno::from_raw(libc::EPERM),
+            });
+        }
         credentials::set_gid(gid).map_err(Fault::at(SET_GID))?;
         credentials::set_uid(uid).map_err(Fault::at(SET_UID))?;
         if credentials::ids_are(uid, gid).map_err(Fault::at(VERIFY_IDS))? {

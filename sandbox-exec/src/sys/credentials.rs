@@ -108,6 +108,21 @@ pub(crate) fn drop_groups() -> Result<(), Errno> {
     check(unsafe { libc::syscall(libc::SYS_setgroups, 0, none) }).map(drop)
 }
 
+/// Whether no supplementary group is left but perhaps the own gid, which opens nothing more.
+pub(crate) fn has_no_foreign_groups() -> Result<bool, Errno> {
+    let mut groups: [libc::gid_t; 2] = [0; 2];
+    // SAFETY: room for two groups.
+    let ret = check(unsafe { libc::syscall(libc::SYS_getgroups, 2, groups.as_mut_ptr()) });
+    let count = match ret {
+        // More than two.
+        Err(errno) if errno.raw() == libc::EINVAL => return Ok(false),
+        other => other?,
+    };
+    // SAFETY: no arguments, cannot fail.
+    let own = unsafe { libc::getegid() };
+    Ok(groups.iter().zip(0..count).all(|(group, _)| *group == own))
+}
+
 /// How many supplementary groups the caller has.
 pub(crate) fn group_count() -> Result<i64, Errno> {
     let none = core::ptr::null_mut::<libc::gid_t>();

@@ -36,13 +36,36 @@ pub(crate) fn own(fd: c_int) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
+/// The same open file at a number above 2, close-on-exec. An embedder may have closed its standard streams; a descriptor
+/// of ours at such a number would be overwritten in the child by the program's own.
+pub(crate) fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, Errno> {
+    let raw = std::os::fd::AsRawFd::as_raw_fd(&fd);
+    if raw > 2 {
+        return Ok(fd);
+    }
+    // SAFETY: plain integers; `fd` is open.
+    check_int(unsafe { libc::fcntl(raw, libc::F_DUPFD_CLOEXEC, 3) }).map(own)
+}
+
+/// Whether a descriptor must not be given to a box: a directory is a door out of it, and an `O_PATH` descriptor of
+/// anything is no stream.
+pub(crate) fn is_directory_or_path(fd: c_int) -> Result<bool, Errno> {
+    // SAFETY: an all-zero `stat` is valid.
+    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: `stat` is live and filled.
+    check_int(unsafe { libc::fstat(fd, &raw mut stat) })?;
+    // SAFETY: plain integers.
+    let flags = check_int(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
+    Ok(stat.st_mode & libc::S_IFMT == libc::S_IFDIR || flags & libc::O_PATH != 0)
+}
+
 /// pipe2(2), close-on-exec: read end and write end.
 pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     let mut fds = [0; 2];
     // SAFETY: room for two descriptors.
     check_int(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) })?;
-    let [read, write] = fds;
-    Ok((own(read), own(write)))
+    let [read, write] = fds.map(own);
+    Ok((above_stdio(read)?, above_stdio(write)?))
 }
 
 /// A pair of connected sockets that keep messages whole, close-on-exec.
@@ -51,14 +74,14 @@ pub(crate) fn message_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
     // SAFETY: room for two descriptors.
     check_int(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
-    let [a, b] = fds;
-    Ok((own(a), own(b)))
+    let [a, b] = fds.map(own);
+    Ok((above_stdio(a)?, above_stdio(b)?))
 }
 
 /// eventfd(2) at 0, close-on-exec.
 pub(crate) fn eventfd() -> Result<OwnedFd, Errno> {
     // SAFETY: plain integers.
-    Ok(own(check_int(unsafe {
+    above_stdio(own(check_int(unsafe {
         libc::eventfd(0, libc::EFD_CLOEXEC)
     })?))
 }
@@ -116,12 +139,6 @@ pub(crate) fn set_nonblocking(fd: c_int) -> Result<(), Errno> {
     check_int(unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK) }).map(drop)
 }
 
-/// Whether the number is an open descriptor.
-pub(crate) fn is_open(fd: c_int) -> bool {
-    // SAFETY: plain integers.
-    check_int(unsafe { libc::fcntl(fd, libc::F_GETFD) }).is_ok()
-}
-
 /// fchown(2).
 pub(crate) fn fchown(fd: c_int, uid: u32, gid: u32) -> Result<(), Errno> {
     // SAFETY: plain integers.
@@ -146,13 +163,21 @@ pub(crate) fn close_all_but(first: c_uint, keep: &[c_int]) -> Result<(), Errno> 
     close_range(low, c_uint::MAX)
 }
 
+fn memfd(flags: c_uint) -> Result<OwnedFd, Errno> {
+    // SAFETY: a live C string and plain flags.
+    above_stdio(own(check_int(unsafe {
+        libc::memfd_create(c"stdin".as_ptr(), flags)
+    })?))
+}
+
 /// A sealed, seekable file in memory with these contents: nobody can change it, whoever gets the descriptor.
 pub(crate) fn sealed_memfd(contents: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    // SAFETY: a live C string and plain flags.
-    let fd = own(check_int(unsafe {
-        libc::memfd_create(c"stdin".as_ptr(), flags)
-    })?);
+    // Not executable where the kernel knows the flag (6.3); a host with vm.memfd_noexec=2 allows nothing else.
+    let fd = match memfd(flags | libc::MFD_NOEXEC_SEAL) {
+        Err(errno) if errno.raw() == libc::EINVAL => memfd(flags)?,
+        other => other?,
+    };
     let raw = std::os::fd::AsRawFd::as_raw_fd(&fd);
     let mut rest = contents;
     while !rest.is_empty() {
@@ -250,8 +275,8 @@ pub(crate) fn send_go(socket: c_int) -> Result<(), Errno> {
     .map(drop)
 }
 
-/// Receives one message, waiting for it or not.
-pub(crate) fn receive(socket: c_int, wait: bool) -> Result<Message, Errno> {
+/// Receives one message, if there is one.
+pub(crate) fn receive(socket: c_int) -> Result<Message, Errno> {
     let mut bytes = [0_u8; Record::SIZE];
     let mut data = libc::iovec {
         iov_base: bytes.as_mut_ptr().cast(),
@@ -264,7 +289,7 @@ pub(crate) fn receive(socket: c_int, wait: bool) -> Result<Message, Errno> {
     header.msg_iovlen = 1;
     header.msg_control = (&raw mut control).cast();
     header.msg_controllen = size_of::<RightsMessage>();
-    let flags = libc::MSG_CMSG_CLOEXEC | if wait { 0 } else { libc::MSG_DONTWAIT };
+    let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
     // SAFETY: the header points at live, writable buffers of the stated sizes.
     let n = retry(|| check(unsafe { libc::recvmsg(socket, &raw mut header, flags) as i64 }));
     let n = match n {

@@ -21,10 +21,14 @@
 
 use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong};
 
+use std::os::fd::OwnedFd;
+
 use sandbox_core::{
     Errno,
     sys::{check, check_int, retry},
 };
+
+use super::descriptors::{above_stdio, own};
 
 /// What a clone needs to know.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +60,7 @@ pub(crate) unsafe fn clone3(request: CloneRequest) -> Result<Clone, Errno> {
     // SAFETY: an all-zero `clone_args` is valid.
     let mut args: libc::clone_args = unsafe { core::mem::zeroed() };
     args.flags = request.flags | u64::from(libc::CLONE_PIDFD.unsigned_abs());
-    args.pidfd = (&raw mut pidfd).addr() as u64;
+    args.pidfd = (&raw mut pidfd).expose_provenance() as u64;
     args.exit_signal = u64::from(request.exit_signal.unsigned_abs());
     if let Some(cgroup) = request.cgroup {
         args.flags |= sandbox_core::sys::CLONE_INTO_CGROUP;
@@ -81,10 +85,11 @@ pub(crate) fn getpid() -> c_int {
 }
 
 /// `pidfd_open(2)`, close-on-exec by itself.
-pub(crate) fn pidfd_open(pid: c_int) -> Result<c_int, Errno> {
+pub(crate) fn pidfd_open(pid: c_int) -> Result<OwnedFd, Errno> {
     // SAFETY: plain integers.
     let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-    c_int::try_from(fd).map_err(|_| Errno::from_raw(libc::EBADF))
+    let fd = c_int::try_from(fd).map_err(|_| Errno::from_raw(libc::EBADF))?;
+    above_stdio(own(fd))
 }
 
 /// `pidfd_send_signal(2)`.
@@ -182,7 +187,16 @@ pub(crate) fn reset_scheduler() -> Result<(), Errno> {
     if policy != libc::SCHED_OTHER {
         let parameter = libc::sched_param { sched_priority: 0 };
         // SAFETY: `parameter` is live.
-        check_int(unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const parameter) })?;
+        let reset = check_int(unsafe {
+            libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const parameter)
+        });
+        match reset {
+            // Without CAP_SYS_NICE an idle or batch policy cannot be left. It gives the box less, never more.
+            Err(errno)
+                if errno.raw() == libc::EPERM
+                    && matches!(policy, libc::SCHED_IDLE | libc::SCHED_BATCH) => {}
+            other => other.map(drop)?,
+        }
     }
     // SAFETY: plain integers. The raw call returns 20 - nice, so that no value looks like an error.
     let nice = check(unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, 0) })?;

@@ -109,21 +109,37 @@ pub(crate) fn setresuid(uid: libc::uid_t) -> Result<(), Errno> {
     check(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) }).map(drop)
 }
 
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: c_int,
+}
+
+/// `_LINUX_CAPABILITY_VERSION_3`: two sets of three words follow, effective, permitted and inheritable.
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
 /// Empties the permitted, effective and inheritable capabilities of this thread.
 pub(crate) fn drop_capabilities() -> Result<(), Errno> {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: c_int,
-    }
-    // _LINUX_CAPABILITY_VERSION_3: two sets of three words follow.
-    let header = Header {
-        version: 0x2008_0522,
+    let header = CapabilityHeader {
+        version: CAPABILITY_VERSION_3,
         pid: 0,
     };
     let none = [0_u32; 6];
     // SAFETY: header and data have the layout of version 3 and are live.
     check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) }).map(drop)
+}
+
+/// Whether the calling thread has any effective capability.
+pub(crate) fn has_capabilities() -> Result<bool, Errno> {
+    let header = CapabilityHeader {
+        version: CAPABILITY_VERSION_3,
+        pid: 0,
+    };
+    let mut sets = [0_u32; 6];
+    // SAFETY: header and data have the layout of version 3 and are live.
+    check(unsafe { libc::syscall(libc::SYS_capget, &raw const header, sets.as_mut_ptr()) })?;
+    let [low, _, _, high, _, _] = sets;
+    Ok(low | high != 0)
 }
 
 /// Sends one number, with a descriptor where there is one.

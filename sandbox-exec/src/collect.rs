@@ -1,0 +1,89 @@
+//! From what was seen of a run to its outcome.
+
+use core::time::Duration;
+
+use sandbox_cgroup::Cgroup;
+use sandbox_core::{Evidence, KillReason, Limits, Outcome, sys::monotonic_ns};
+use sandbox_fs::KeptDir;
+
+use crate::{
+    Error,
+    capture::Capture,
+    observed::{Proof, Status},
+};
+
+/// A run that is over. Nothing of it is left on the host.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Finished {
+    /// Limits, evidence and judgement.
+    pub outcome: Outcome,
+    /// What was kept of standard output.
+    pub stdout: Vec<u8>,
+    /// What was kept of standard error.
+    pub stderr: Vec<u8>,
+    /// The directories that [`RootSpec::keep`](sandbox_fs::RootSpec::keep) names, in its order. They live in memory until dropped.
+    pub kept: Vec<KeptDir>,
+}
+
+/// Everything seen of a run of which no process is left, so that every counter stands still.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    pub(crate) limits: Limits,
+    pub(crate) proof: Proof,
+    pub(crate) status: Status,
+    pub(crate) kill: Option<(KillReason, i64)>,
+    pub(crate) stdout: Capture,
+    pub(crate) stderr: Capture,
+    pub(crate) cgroup: Cgroup,
+}
+
+impl Remains {
+    /// Reads the counters, removes the cgroup and judges.
+    pub(crate) fn collect(self) -> Result<Finished, Error> {
+        let Self {
+            limits,
+            proof,
+            status,
+            kill,
+            stdout,
+            stderr,
+            cgroup,
+        } = self;
+        let killed_ns = kill.map(|(_, ns)| ns);
+        let end_ns = status.ended_ns.or(killed_ns).unwrap_or_else(monotonic_ns);
+        let mut evidence = Evidence::empty(elapsed(proof.started_ns, end_ns));
+        let usage = cgroup.usage();
+        evidence.exit = status.exit;
+        evidence.kill = kill.map(|(reason, _)| reason);
+        evidence.cpu_time = usage.cpu_time;
+        evidence.memory_peak = usage.memory_peak;
+        evidence.oom_kills = usage.oom_kills;
+        evidence.memory_limit_hits = usage.memory_limit_hits;
+        evidence.forks_denied = usage.forks_denied;
+        evidence.processes_peak = usage.processes_peak;
+        evidence.controllers = cgroup.controllers();
+        evidence.supplementary_groups = proof.groups;
+        evidence.proved = (proof.stages | status.stages).stages().collect();
+        let (stream, stdout) = stdout.into_evidence(killed_ns, status.ended_ns);
+        evidence.stdout = stream;
+        let (stream, stderr) = stderr.into_evidence(killed_ns, status.ended_ns);
+        evidence.stderr = stream;
+        let outcome = Outcome::new(limits, evidence);
+        if let Err(source) = cgroup.destroy() {
+            let outcome = Box::new(outcome);
+            return Err(Error::NotRemoved { outcome, source });
+        }
+        Ok(Finished {
+            outcome,
+            stdout,
+            stderr,
+            kept: status.kept,
+        })
+    }
+}
+
+/// The time between two readings of `CLOCK_MONOTONIC`.
+pub(crate) fn elapsed(start_ns: i64, end_ns: i64) -> Duration {
+    Duration::from_nanos(end_ns.saturating_sub(start_ns).max(0).unsigned_abs())
+}

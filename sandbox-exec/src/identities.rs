@@ -1,0 +1,143 @@
+//! Which ids payload and init take.
+
+use sandbox_core::Errno;
+use sandbox_ns::{IdRange, UserMap};
+
+use crate::{
+    Error, Identity,
+    process::identity::{Groups, IdentityPlan},
+};
+
+/// The uid and gid of init in a box without a user namespace, unless the payload has them: then the next lower.
+const INIT_ID: u32 = 65_534;
+
+/// The ids of payload and init.
+pub(crate) fn identities(
+    payload: Identity,
+    map: Option<&UserMap>,
+    keep_groups: bool,
+) -> Result<(IdentityPlan, IdentityPlan), Error> {
+    let Some(map) = map else {
+        if payload.uid == 0 || payload.gid == 0 {
+            return Err(Error::RootIdentity);
+        }
+        let other = |id| if id == INIT_ID { INIT_ID - 1 } else { INIT_ID };
+        let init = Identity::new(other(payload.uid), other(payload.gid));
+        let plan = |identity| IdentityPlan {
+            identity,
+            groups: Groups::Drop,
+        };
+        return Ok((plan(payload), plan(init)));
+    };
+    for (kind, id, mapped) in [
+        ("uid", payload.uid, map.maps_uid(payload.uid)),
+        ("gid", payload.gid, map.maps_gid(payload.gid)),
+    ] {
+        if !mapped {
+            return Err(Error::UnmappedId { kind, id });
+        }
+    }
+    if map.outside_uid(payload.uid) == Some(0) || map.outside_gid(payload.gid) == Some(0) {
+        return Err(Error::RootIdentity);
+    }
+    let groups = if map.denies_setgroups() {
+        let own = nix::unistd::getgroups()
+            .map_err(|e| Error::call("getgroups")(Errno::from_raw(e as i32)))?;
+        let count = own
+            .iter()
+            .filter(|gid| **gid != nix::unistd::getegid())
+            .count();
+        match count {
+            0 => Groups::NoneToDrop,
+            _ if keep_groups => Groups::Keep,
+            _ => return Err(Error::KeepsGroups { count }),
+        }
+    } else {
+        Groups::Drop
+    };
+    // Another id than the payload's and than the host's root, where the map has one. A single-id map leaves no choice, and
+    // the policy then keeps the payload from prlimit(2) on init.
+    let other = |ranges: &[IdRange], id: u32| {
+        let ends = |range: &IdRange| {
+            let last = range.count.saturating_sub(1);
+            [last, 0].map(|n| {
+                (
+                    range.inside.saturating_add(n),
+                    range.outside.saturating_add(n),
+                )
+            })
+        };
+        let all = || {
+            ranges
+                .iter()
+                .rev()
+                .flat_map(ends)
+                .filter(|(inside, _)| *inside != id)
+        };
+        let best = all()
+            .find(|(_, outside)| *outside != 0)
+            .or_else(|| all().next());
+        best.map_or(id, |(inside, _)| inside)
+    };
+    let init = Identity::new(other(&map.uids, payload.uid), other(&map.gids, payload.gid));
+    let plan = |identity| IdentityPlan { identity, groups };
+    Ok((plan(payload), plan(init)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{INIT_ID, identities};
+    use crate::{Error, Identity};
+    use sandbox_ns::{IdRange, UserMap};
+
+    fn ids(payload: Identity, map: Option<&UserMap>) -> Result<Identity, Error> {
+        identities(payload, map, true).map(|(_, init)| init.identity)
+    }
+
+    #[test]
+    fn the_hosts_root_is_nobody_in_a_box() {
+        for identity in [Identity::new(0, 1), Identity::new(1, 0)] {
+            assert!(matches!(ids(identity, None), Err(Error::RootIdentity)));
+        }
+        let root = UserMap {
+            uids: vec![IdRange::single(5, 0)],
+            gids: vec![IdRange::single(5, 7)],
+        };
+        assert!(matches!(
+            ids(Identity::new(5, 5), Some(&root)),
+            Err(Error::RootIdentity)
+        ));
+    }
+
+    #[test]
+    fn init_has_other_ids_than_the_payload() {
+        let init = ids(Identity::new(1000, INIT_ID), None).unwrap();
+        assert_eq!((init.uid, init.gid), (INIT_ID, INIT_ID - 1));
+        let range = |outside| {
+            vec![IdRange {
+                inside: 0,
+                outside,
+                count: 10,
+            }]
+        };
+        let map = UserMap {
+            uids: range(100),
+            gids: range(0),
+        };
+        let init = ids(Identity::new(9, 1), Some(&map)).unwrap();
+        assert_eq!((init.uid, init.gid), (0, 9));
+    }
+
+    #[test]
+    fn an_unmapped_id_is_named() {
+        let map = UserMap {
+            uids: vec![IdRange::single(1, 2)],
+            gids: vec![IdRange::single(1, 2)],
+        };
+        let error = ids(Identity::new(1, 3), Some(&map));
+        assert!(matches!(
+            error,
+            Err(Error::UnmappedId { kind: "gid", id: 3 })
+        ));
+    }
+}
