@@ -25,8 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         inodes: 100,
     };
     let limits = Limits::default()
-        .cpu_time(Duration::from_millis(300))
-        .wall_time(Duration::from_millis(900))
+        .cpu_time(Duration::from_millis(200))
+        .wall_time(Duration::from_secs(3))
         .memory(Bytes::mib(32))
         .processes(3)
         .output(Bytes::kib(64));
