@@ -187,6 +187,21 @@ fn embedder() -> (Fork, Watched) {
     (embedder, watched)
 }
 
+/// The next embedder's first act removes what this one left. Where another test's embedder is at the same orphan already, it
+/// is left to that one, which may take a moment.
+#[track_caller]
+fn collect(creator: u32) {
+    let started = Instant::now();
+    loop {
+        drop(boxes::sandbox(&["exit"]));
+        let left = leaks::cgroups_of(creator);
+        if left.is_empty() {
+            return;
+        }
+        assert!(started.elapsed() < host::patience(2_000), "left: {left:?}");
+    }
+}
+
 /// By SIGKILL, or by a signal that it has no handler for: the boxes go with their embedder, and the next embedder removes
 /// what is left of their cgroups. A living embedder's boxes are not touched by that.
 #[test]
@@ -202,14 +217,14 @@ fn the_death_of_the_embedder_ends_its_boxes() {
         dying.kill_by(signal);
         watched.assert_dead_within(host::patience(100));
 
-        drop(boxes::sandbox(&["exit"]));
-        assert_eq!(leaks::cgroups_of(creator), Vec::<std::path::PathBuf>::new());
+        collect(creator);
         other.assert_alive();
         assert!(!leaks::cgroups_of(living.pid().unsigned_abs()).is_empty());
     }
+    let creator = living.pid().unsigned_abs();
     living.kill_by(libc::SIGKILL);
     other.assert_dead_within(host::patience(100));
-    drop(boxes::sandbox(&["exit"]));
+    collect(creator);
 }
 
 /// An embedder may die at any moment of a start; what it was about to start dies too.
@@ -238,7 +253,6 @@ fn the_death_of_the_embedder_during_starts_leaves_no_process() {
         let watched = Watched::boxes_of(creator);
         dying.kill_by(libc::SIGKILL);
         watched.assert_dead_within(host::patience(100));
-        drop(boxes::sandbox(&["exit"]));
-        assert_eq!(leaks::cgroups_of(creator), Vec::<std::path::PathBuf>::new());
+        collect(creator);
     }
 }

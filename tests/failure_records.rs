@@ -136,6 +136,29 @@ fn every_stage_reports_its_failure() {
     assert!(missing.is_empty(), "no test makes {missing:?} fail");
 }
 
+/// What init sends home before it fails must not hide why it failed.
+#[test]
+fn a_kept_directory_does_not_hide_the_failure_of_init() {
+    if !host::has(&["root", "memory", "pids"]) {
+        return;
+    }
+    let scratch = Scratch::new("kept");
+    in_child(|| {
+        let sandbox = Sandbox::builder()
+            .root(scratch.root().keep("tmp"))
+            .identity(Identity::new(PAYLOAD_ID, PAYLOAD_ID))
+            .limits(boxes::limits())
+            .policy(Policy::judge())
+            .command(&boxes::command(&["marker", "/out/ran"]))
+            .expect("a good box");
+        Injection::new(libc::SYS_close_range, libc::ENOMEM)
+            .when(0, 0)
+            .install();
+        let failure = failure(&sandbox, &scratch.0);
+        assert_eq!(failure.stage, Stage::Seal);
+    });
+}
+
 /// The payload's `close_range(2)` starts above its one descriptor, whose number is not known here: every number is tried.
 /// Others hit the same call of init.
 #[test]

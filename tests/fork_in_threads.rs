@@ -10,7 +10,7 @@ use std::{
 };
 
 use sandbox_exec::{Stdin, Verdict};
-use sandbox_test_support::{boxes, host, in_child, leaks::Snapshot};
+use sandbox_test_support::{boxes, host, in_child, leaks::Snapshot, sys};
 
 /// A lock that is never released again in the copy would hold a start up for a minute, until its deadline.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -71,6 +71,49 @@ fn two_hundred_boxes_beside_four_busy_threads() {
             thread.join().expect("no panic");
         }
         assert!(count.load(Ordering::Relaxed) > 200, "the threads were busy");
+        drop(sandbox);
+        Snapshot::take().assert_same(&before);
+    });
+}
+
+/// An embedder may fork without an exec, as a server with worker processes does. Such a copy holds all of its descriptors,
+/// those of a start that another thread is in the middle of too; the start must not wait for their end.
+#[test]
+fn a_copy_of_the_embedder_does_not_hold_a_start_up() {
+    if !host::has(&["root", "memory", "pids"]) {
+        return;
+    }
+    in_child(|| {
+        let before = Snapshot::take();
+        let stop: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
+        let forker = thread::spawn(|| {
+            let mut copies = Vec::new();
+            while !stop.load(Ordering::Relaxed) && copies.len() < 200 {
+                match sys::fork() {
+                    0 => loop {
+                        thread::park();
+                    },
+                    copy => copies.push(copy),
+                }
+            }
+            copies
+        });
+        let sandbox = boxes::sandbox(&["exit"]);
+        let mut slowest = Duration::ZERO;
+        for _ in 0..50 {
+            let started = Instant::now();
+            let finished = boxes::finish(&sandbox);
+            assert_eq!(finished.outcome.judgement.verdict, Verdict::Ok);
+            slowest = slowest.max(started.elapsed());
+        }
+        stop.store(true, Ordering::Relaxed);
+        let copies = forker.join().expect("no panic");
+        for copy in &copies {
+            sys::kill(*copy, libc::SIGKILL);
+            sys::wait(*copy);
+        }
+        assert!(copies.len() > 10, "there were copies at all times");
+        assert!(slowest < LONGEST, "a start took {slowest:?}");
         drop(sandbox);
         Snapshot::take().assert_same(&before);
     });

@@ -59,8 +59,8 @@ pub fn all() -> Vec<Fault> {
     add(
         Stage::Release,
         "wait for the supervisor's go",
-        // The supervisor's own receive does not wait, and says so in its flags.
-        fail(libc::SYS_recvmsg, libc::EIO).when(2, option(libc::MSG_CMSG_CLOEXEC)),
+        // Of the polls of a start, only this one of two descriptors has no time-out.
+        fail(libc::SYS_ppoll, libc::ENOMEM).when(1, 2).when(2, 0),
     );
     add(
         Stage::Namespaces,

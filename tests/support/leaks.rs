@@ -26,7 +26,7 @@ impl Snapshot {
             let moves = name.starts_with("Vm")
                 || name.starts_with("Rss")
                 || name.ends_with("ctxt_switches")
-                || ["State", "HugetlbPages", "Pid", "SigPnd", "ShdPnd"].contains(&name);
+                || ["State", "HugetlbPages", "Pid", "SigQ", "SigPnd", "ShdPnd"].contains(&name);
             if !moves {
                 facts.insert(format!("status {name}"), value.trim().to_owned());
             }
