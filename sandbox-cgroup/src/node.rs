@@ -12,7 +12,11 @@ use std::{
 
 use sandbox_core::{Controller, Errno, HierarchyVersion};
 
-use crate::{Error, kill, setting::Setting, sys};
+use crate::{
+    Error, kill,
+    setting::{Absent, Setting},
+    sys,
+};
 
 /// A group that this process made. The lock on its directory says that the owner is alive; see the crate's front page.
 #[derive(Debug)]
@@ -91,11 +95,15 @@ impl Node {
     pub(crate) fn apply(&self, settings: &[Setting]) -> Result<(), Error> {
         for setting in settings {
             let path = self.path.join(setting.file);
-            if setting.swap && !path.exists() {
-                if swap_is_active()? {
-                    return Err(Error::SwapUnaccounted { path });
+            match setting.absent {
+                Absent::NoSwap if !path.exists() => {
+                    if swap_is_active()? {
+                        return Err(Error::SwapUnaccounted { path });
+                    }
+                    continue;
                 }
-                continue;
+                Absent::Nothing if !path.exists() => continue,
+                _ => {}
             }
             let wrote = setting.written();
             write(&path, &wrote)?;

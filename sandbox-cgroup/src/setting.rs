@@ -10,8 +10,19 @@ pub(crate) const CPU_PERIOD_USEC: u64 = 100_000;
 pub(crate) struct Setting {
     pub(crate) file: &'static str,
     pub(crate) value: Value,
-    /// The file exists only with swap accounting; its absence is harmless where no swap is active.
-    pub(crate) swap: bool,
+    /// What it means where the group has no such file.
+    pub(crate) absent: Absent,
+}
+
+/// What the absence of a file means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absent {
+    /// The limit cannot be applied.
+    Fails,
+    /// The kernel does not account swap: harmless where no swap is active.
+    NoSwap,
+    /// The kernel has nothing to limit here.
+    Nothing,
 }
 
 /// What is written, by how it is read back.
@@ -30,7 +41,7 @@ impl Setting {
         Self {
             file,
             value: Value::Text(value.into()),
-            swap: false,
+            absent: Absent::Fails,
         }
     }
 
@@ -38,7 +49,7 @@ impl Setting {
         Self {
             file,
             value: Value::Bytes(value),
-            swap: false,
+            absent: Absent::Fails,
         }
     }
 
@@ -46,12 +57,17 @@ impl Setting {
         Self {
             file,
             value: Value::List(value),
-            swap: false,
+            absent: Absent::Fails,
         }
     }
 
     pub(crate) fn needs_swap_accounting(mut self) -> Self {
-        self.swap = true;
+        self.absent = Absent::NoSwap;
+        self
+    }
+
+    pub(crate) fn where_it_exists(mut self) -> Self {
+        self.absent = Absent::Nothing;
         self
     }
 

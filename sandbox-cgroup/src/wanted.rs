@@ -54,7 +54,6 @@ fn needs(limits: &Limits) -> Vec<Need> {
             Controller::Pids,
             field(limits.processes.is_some(), "processes"),
         ),
-        (Controller::Cpu, cpu),
         (Controller::Cpuset, field(limits.cpus.is_some(), "cpus")),
     ];
     let enforced = enforced
@@ -66,6 +65,12 @@ fn needs(limits: &Limits) -> Vec<Need> {
         field: accounting,
     }];
     all.extend(enforced);
+    // Always wanted: a process in no cpu group has a share of CPU time for each session that it opens (autogroup), so that
+    // one box could starve the others by setsid(2).
+    all.push(Need {
+        controller: Controller::Cpu,
+        field: cpu,
+    });
     all
 }
 
@@ -107,7 +112,10 @@ impl Wanted<'_> {
     /// Makes the parent ready and works out the settings.
     pub(crate) fn place(&self, parent: &CgroupParent, limits: &Limits) -> Result<Place, Error> {
         let directory = parent.directory(self.hierarchy)?;
-        let controllers: Vec<Controller> = self.needs.iter().map(|need| need.controller).collect();
+        let controllers = match self.hierarchy.version {
+            HierarchyVersion::V1 => self.needs.iter().map(|need| need.controller).collect(),
+            HierarchyVersion::V2 => self.on_offer(&directory)?,
+        };
         let settings = match self.hierarchy.version {
             HierarchyVersion::V1 => self.v1_settings(&directory, &controllers, limits)?,
             HierarchyVersion::V2 => {
@@ -159,6 +167,36 @@ impl Wanted<'_> {
         Ok(to_set
             .iter()
             .flat_map(|c| v1::settings(*c, limits, &around))
+            .collect())
+    }
+
+    /// The controllers that a group in a v2 parent gets: the needed ones, and of those that are only wanted what costs no
+    /// change of the parent, or comes with one that is made anyway.
+    fn on_offer(&self, parent: &Path) -> Result<Vec<Controller>, Error> {
+        let listed = |file: &str| {
+            let path = parent.join(file);
+            let text = fs::read_to_string(&path).map_err(Error::read(path))?;
+            Ok::<_, Error>(mountinfo::controllers(&text, ' '))
+        };
+        let enabled = listed("cgroup.subtree_control")?;
+        let available = listed("cgroup.controllers")?;
+        let changes = |need: &Need| {
+            need.field.is_some()
+                && v2::name(need.controller).is_some()
+                && !enabled.contains(&need.controller)
+        };
+        let will_change = self.needs.iter().any(changes);
+        let comes = |need: &&Need| {
+            need.field.is_some()
+                || v2::name(need.controller).is_none()
+                || enabled.contains(&need.controller)
+                || (will_change && available.contains(&need.controller))
+        };
+        Ok(self
+            .needs
+            .iter()
+            .filter(comes)
+            .map(|need| need.controller)
             .collect())
     }
 
@@ -257,6 +295,7 @@ mod tests {
             .map(|g| (g.hierarchy.point.as_path(), g.needs.len()))
             .collect();
         assert_eq!(points, [("/c/cpu".as_ref(), 2), ("/c/m".as_ref(), 1)]);
+        assert_eq!(groups[0].needs[1].field, Some("cpu_rate"));
         assert!(groups[0].required());
         let groups = wanted(&found, &Limits::default()).unwrap();
         assert!(groups.len() == 1 && !groups[0].required());

@@ -6,8 +6,9 @@ use sandbox_core::{Bytes, Errno, StreamEnd, StreamEvidence, sys::monotonic_ns};
 
 use crate::sys::descriptors;
 
-/// How much one look at a pipe reads at most: a program that floods its output must not keep the supervisor from its clocks.
-const MOST_PER_LOOK: usize = 1 << 20;
+/// How often one look at a pipe reads at most: a program that floods its output, or writes single bytes as packets, must
+/// not keep the supervisor from its clocks.
+const READS_PER_LOOK: u32 = 32;
 
 /// How long before the payload's end a stream must have ended to count as closed by the program. At its exit a process
 /// closes its descriptors first and can be reaped a little later.
@@ -73,8 +74,7 @@ impl Capture {
         let Some(fd) = self.descriptor() else {
             return false;
         };
-        let mut budget = MOST_PER_LOOK;
-        while budget > 0 {
+        for _ in 0..READS_PER_LOOK {
             match descriptors::read(fd, buffer) {
                 Ok(0) => {
                     self.state = State::Ended {
@@ -87,7 +87,6 @@ impl Capture {
                     self.seen += n as u64;
                     let room = self.keep - self.kept.len();
                     self.kept.extend_from_slice(&buffer[..n.min(room)]);
-                    budget = budget.saturating_sub(n);
                 }
                 Err(errno) if errno.raw() == libc::EAGAIN => return false,
                 Err(errno) => {

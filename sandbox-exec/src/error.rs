@@ -15,9 +15,20 @@ pub struct SetupFailure {
     pub operation: String,
     /// What to do, where the errno alone misleads.
     pub advice: Option<&'static str>,
+    /// Whether the operation was to find the program.
+    pub(crate) finds_no_program: bool,
     /// The kernel's reason.
     #[source]
     pub errno: Errno,
+}
+
+impl SetupFailure {
+    /// Whether the program itself is at fault: it is missing in the box, may not be executed, or is no program that the
+    /// kernel can run. A submission can bring this about at will; every other failure is the host's or the embedder's.
+    #[must_use]
+    pub fn is_the_programs_fault(&self) -> bool {
+        self.stage == Stage::Execve || self.finds_no_program
+    }
 }
 
 /// Why there is no running box.

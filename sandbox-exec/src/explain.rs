@@ -21,6 +21,7 @@ pub(crate) fn setup_failure(
         stage,
         operation: operation(plan, process, stage, fault.index),
         advice: advice(plan, stage, fault),
+        finds_no_program: stage == Stage::WorkDir && fault.index == chain::FIND_PROGRAM,
         errno: fault.errno,
     }
 }
@@ -32,6 +33,7 @@ pub(crate) fn exec_failure(image: &Image, failure: StepFailure) -> SetupFailure 
         stage,
         operation: exec_operation(image, fault.index),
         advice: exec_advice(fault.errno),
+        finds_no_program: false,
         errno: fault.errno,
     }
 }

@@ -1,5 +1,7 @@
 //! Which ids payload and init take.
 
+use std::fs;
+
 use sandbox_core::Errno;
 use sandbox_ns::{IdRange, UserMap};
 
@@ -8,8 +10,30 @@ use crate::{
     process::identity::{Groups, IdentityPlan},
 };
 
-/// The uid and gid of init in a box without a user namespace, unless the payload has them: then the next lower.
-const INIT_ID: u32 = 65_534;
+/// The uid and gid of init in a box without a user namespace, unless the payload has them: then the next lower. In the
+/// range that no distribution hands out: a process of the same uid could kill it.
+const INIT_ID: u32 = 0x7fff_fffe;
+
+/// The same where the embedder's own user namespace does not map so high an id, as in a container: nobody.
+const INIT_ID_IN_CONTAINER: u32 = 65_534;
+
+/// The id of init, by the text of `/proc/self/uid_map` or `gid_map`.
+fn init_id(map: &str) -> u32 {
+    let covers = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+        match (numbers.next(), numbers.next(), numbers.next()) {
+            (Some(Ok(first)), Some(Ok(_)), Some(Ok(count))) => INIT_ID
+                .checked_sub(first)
+                .is_some_and(|offset| offset < count),
+            _ => false,
+        }
+    };
+    if map.lines().any(covers) {
+        INIT_ID
+    } else {
+        INIT_ID_IN_CONTAINER
+    }
+}
 
 /// The ids of payload and init.
 pub(crate) fn identities(
@@ -21,8 +45,15 @@ pub(crate) fn identities(
         if payload.uid == 0 || payload.gid == 0 {
             return Err(Error::RootIdentity);
         }
-        let other = |id| if id == INIT_ID { INIT_ID - 1 } else { INIT_ID };
-        let init = Identity::new(other(payload.uid), other(payload.gid));
+        let other = |map, id| {
+            // Without /proc nothing is known of the map; the id that every map has is then the choice.
+            let init = init_id(&fs::read_to_string(map).unwrap_or_default());
+            if id == init { init - 1 } else { init }
+        };
+        let init = Identity::new(
+            other("/proc/self/uid_map", payload.uid),
+            other("/proc/self/gid_map", payload.gid),
+        );
         let plan = |identity| IdentityPlan {
             identity,
             groups: Groups::Drop,
@@ -86,7 +117,7 @@ pub(crate) fn identities(
 
 #[cfg(test)]
 mod tests {
-    use super::{INIT_ID, identities};
+    use super::{INIT_ID, INIT_ID_IN_CONTAINER, identities, init_id};
     use crate::{Error, Identity};
     use sandbox_ns::{IdRange, UserMap};
 
@@ -111,8 +142,9 @@ mod tests {
 
     #[test]
     fn init_has_other_ids_than_the_payload() {
-        let init = ids(Identity::new(1000, INIT_ID), None).unwrap();
-        assert_eq!((init.uid, init.gid), (INIT_ID, INIT_ID - 1));
+        let init = ids(Identity::new(1000, 1000), None).unwrap();
+        let same = ids(Identity::new(init.uid, init.gid), None).unwrap();
+        assert_eq!((same.uid, same.gid), (init.uid - 1, init.gid - 1));
         let range = |outside| {
             vec![IdRange {
                 inside: 0,
@@ -126,6 +158,13 @@ mod tests {
         };
         let init = ids(Identity::new(9, 1), Some(&map)).unwrap();
         assert_eq!((init.uid, init.gid), (0, 9));
+    }
+
+    #[test]
+    fn init_takes_an_id_that_its_namespace_has() {
+        assert_eq!(init_id("         0          0 4294967295\n"), INIT_ID);
+        assert_eq!(init_id("0 100000 65536\n"), INIT_ID_IN_CONTAINER);
+        assert_eq!(init_id(""), INIT_ID_IN_CONTAINER);
     }
 
     #[test]

@@ -18,7 +18,9 @@ pub enum Stdin {
     /// These bytes, as a sealed file in memory: seekable, and no writer that could block or be signalled.
     Bytes(Vec<u8>),
     /// A descriptor: an opened file, the read end of a pipe, a socket. A directory, which would be a door out of the box, is
-    /// refused.
+    /// refused. Whatever it is open for, the
+    /// program can open the same file again through `/proc/self/fd/0`, for writing too where the file's mode lets the
+    /// payload's uid; pass [`Stdin::Bytes`] where that matters.
     Fd(OwnedFd),
 }
 
@@ -34,7 +36,8 @@ pub enum Output {
         /// How many bytes are kept.
         keep: Bytes,
     },
-    /// A descriptor. The limit of output does not reach it; `Limits::file_size` does, where it is a file.
+    /// A descriptor; the program can open the same file again, as with [`Stdin::Fd`]. The limit of output does not reach it;
+    /// `Limits::file_size` does, where it is a file.
     Fd(OwnedFd),
 }
 

@@ -104,8 +104,8 @@ pub fn all() -> Vec<Fault> {
     );
     add(
         Stage::Seal,
-        "setresuid to 65534 in init",
-        fail(libc::SYS_setresuid, libc::EAGAIN).when(0, 65_534),
+        "setresuid to 2147483646 in init",
+        fail(libc::SYS_setresuid, libc::EAGAIN).when(0, 0x7fff_fffe),
     );
     add(
         Stage::Seal,

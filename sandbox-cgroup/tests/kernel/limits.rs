@@ -22,6 +22,9 @@ fn every_limit_is_in_its_file() {
     match version(Controller::Memory) {
         HierarchyVersion::V1 => {
             assert_eq!(read(&cgroup, "memory.limit_in_bytes"), memory);
+            // Sockets are counted apart, and have a small limit of their own.
+            let sockets = Bytes::mib(8).get().to_string();
+            assert_eq!(read(&cgroup, "memory.kmem.tcp.limit_in_bytes"), sockets);
             // 64 pages above, or memory.failcnt would not count: see usage::an_own_oom_is_counted_and_notified.
             let joint: u64 = read(&cgroup, "memory.memsw.limit_in_bytes")
                 .parse()
@@ -131,17 +134,14 @@ fn the_payload_sees_only_its_cpus() {
     cgroup.destroy().unwrap();
 }
 
+/// A share of CPU time of its own keeps a box from taking another for each session that it opens.
 #[test]
-fn nothing_but_accounting_is_set_up_without_limits() {
+fn without_limits_a_run_has_accounting_and_its_own_share_of_cpu_time() {
     let cgroup = Cgroup::create(host(), &CgroupParent::default(), &Limits::default()).unwrap();
-    assert_eq!(cgroup.paths().count(), 1);
-    let controller = Controller::Cpuacct;
-    assert_eq!(
-        cgroup.controllers(),
-        [ControllerUse {
-            controller,
-            version: version(controller)
-        }]
-    );
+    let expected = [Controller::Cpu, Controller::Cpuacct].map(|controller| ControllerUse {
+        controller,
+        version: version(controller),
+    });
+    assert_eq!(cgroup.controllers(), expected);
     cgroup.destroy().unwrap();
 }
