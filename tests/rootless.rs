@@ -249,12 +249,13 @@ fn root_maps_ranges() {
     }
     let open = Open::new();
     let first = 3_000_000 + std::process::id() % 10_000 * 2000;
+    let small = Setup::new().limits(|limits| limits.memory = Some(Bytes::mib(64)));
     let run = |args: &[&str]| {
         let sandbox = mapped(
             &open.payload(),
             ranges(first),
             Identity::new(1000, 1000),
-            boxes::limits(),
+            small.limits.clone(),
             args,
         );
         let sandbox = sandbox.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
@@ -272,7 +273,7 @@ fn root_maps_ranges() {
         );
     }
     // The limits of cgroups hold as without a user namespace.
-    let bomb = run(&["memory", "400"]);
+    let bomb = run(&["memory", "128"]);
     assert_eq!(bomb.outcome.judgement.verdict, Verdict::MemoryLimit);
     // init is another user: neither its end nor its limits are in reach.
     assert_eq!(

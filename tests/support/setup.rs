@@ -11,7 +11,7 @@ use sandbox_exec::{
     Sandbox, Stdin, Verdict,
 };
 
-use crate::{boxes, sys};
+use crate::{boxes, host, sys};
 
 /// The ordinary box as data. An attack runs in [`Setup::new`], its twin in the same but for one thing.
 #[derive(Debug, Clone)]
@@ -40,7 +40,10 @@ impl Setup {
     pub fn new() -> Self {
         Self {
             identity: boxes::identity(),
-            limits: boxes::limits(),
+            // Generous where everything is slow: what is tested here is not how fast the machine is.
+            limits: boxes::limits()
+                .cpu_time(host::patience(5_000))
+                .wall_time(host::patience(20_000)),
             root: boxes::root(),
             filter: true,
             own_network: true,
