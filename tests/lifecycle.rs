@@ -7,7 +7,12 @@ use std::{
 };
 
 use sandbox_exec::{Error, Exit, Output, Stdin, Verdict};
-use sandbox_test_support::{boxes, host, in_child, leaks::Snapshot, sys, watch::Watched};
+use sandbox_test_support::{
+    boxes, host, in_child,
+    leaks::{self, Snapshot},
+    sys,
+    watch::Watched,
+};
 
 const NEEDS: [&str; 3] = ["root", "memory", "pids"];
 
@@ -195,6 +200,7 @@ fn one_sandbox_serves_several_threads() {
         for thread in threads {
             thread.join().expect("no panic");
         }
+        leaks::await_single_thread();
         drop(sandbox);
         Snapshot::take().assert_same(&before);
     });

@@ -26,7 +26,16 @@ impl Snapshot {
             let moves = name.starts_with("Vm")
                 || name.starts_with("Rss")
                 || name.ends_with("ctxt_switches")
-                || ["State", "HugetlbPages", "Pid", "SigQ", "SigPnd", "ShdPnd"].contains(&name);
+                || [
+                    "State",
+                    "HugetlbPages",
+                    "Pid",
+                    "FDSize",
+                    "SigQ",
+                    "SigPnd",
+                    "ShdPnd",
+                ]
+                .contains(&name);
             if !moves {
                 facts.insert(format!("status {name}"), value.trim().to_owned());
             }
@@ -99,6 +108,16 @@ impl Snapshot {
             "the process changed:\n{}",
             differences.join("\n")
         );
+    }
+}
+
+/// Waits until the calling thread is the only one. A join returns when a thread has nothing more to do in user space; the
+/// kernel lists it for a moment longer.
+pub fn await_single_thread() {
+    let started = std::time::Instant::now();
+    while list("/proc/self/task").len() > 1 {
+        assert!(started.elapsed().as_secs() < 10, "a thread goes on");
+        std::thread::yield_now();
     }
 }
 
