@@ -19,9 +19,11 @@ pub struct Limits {
     pub cpu_time: Option<Duration>,
     /// Time from `execve(2)` to the end of the payload on the monotonic clock.
     pub wall_time: Option<Duration>,
-    /// Wall time minus CPU time: how long the run may sleep or wait in total.
+    /// Wall time minus CPU time: how long the run may sleep or wait in total. Waiting for a CPU counts as well, so on a busy
+    /// machine, or beside `cpu_rate`, it needs room.
     pub idle_time: Option<Duration>,
-    /// Memory of the whole cgroup: anonymous pages, page cache and tmpfs. Swap is forbidden where it is set.
+    /// Memory of the whole cgroup: anonymous pages, page cache and tmpfs. Swap is forbidden where it is set (on v1 but for the
+    /// 256 KiB that the kernel's own accounting needs).
     pub memory: Option<Bytes>,
     /// Tasks (processes and threads) alive at once.
     pub processes: Option<u32>,
