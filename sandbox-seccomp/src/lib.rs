@@ -25,7 +25,7 @@
 //! let filter = Policy::judge()
 //!     .rule("socket", Action::Errno(Errno::from_raw(13)))
 //!     .prepare()?;
-//! assert!(filter.len() < 300);
+//! assert!(filter.len() < 400);
 //! # Ok::<(), sandbox_seccomp::Error>(())
 //! ```
 

@@ -2,14 +2,16 @@
 
 use sandbox_core::Errno;
 
-use crate::{Action, ArgCondition, Comparison, Policy};
+use crate::{Action, Policy};
 
+mod arguments;
 #[rustfmt::skip]
 mod calls;
 
 const ENOSYS: Action = Action::Errno(Errno::from_raw(libc::ENOSYS));
 const EPERM: Action = Action::Errno(Errno::from_raw(libc::EPERM));
 const EINVAL: Action = Action::Errno(Errno::from_raw(libc::EINVAL));
+const ENOMEM: Action = Action::Errno(Errno::from_raw(libc::ENOMEM));
 const EOPNOTSUPP: Action = Action::Errno(Errno::from_raw(libc::EOPNOTSUPP));
 const EAFNOSUPPORT: Action = Action::Errno(Errno::from_raw(libc::EAFNOSUPPORT));
 const EPROTONOSUPPORT: Action = Action::Errno(Errno::from_raw(libc::EPROTONOSUPPORT));
@@ -25,14 +27,22 @@ impl Policy {
     /// | files, memory, threads, signals, time, pipes, polling, local sockets | allowed | every program needs them |
     /// | `clone` with a `CLONE_NEW*` flag | `EPERM` | a new user namespace is a new set of capabilities |
     /// | `clone3` | `ENOSYS` | its flags lie in memory where no filter sees them; libc falls back to `clone` |
-    /// | `socket` | `AF_UNIX`; TCP, UDP and ICMP over IPv4 and IPv6 | other families load kernel modules |
+    /// | `socket` | `AF_UNIX`; TCP and UDP over IPv4 and IPv6, in exactly the types and protocols that name them; raw ones `EPERM` | every other pair makes the kernel look for a module |
+    /// | `setsockopt` `SO_ATTACH_*` | `EPERM` | socket filters are compiled out of one budget of the host (`bpf_jit_limit`); once it is spent, nobody on the host can install a system call filter |
+    /// | `setsockopt`: joining multicast groups, IPv6 flow labels | `EPERM` | kernel memory per group that no cgroup counts; the labels come out of a budget of the host |
+    /// | signals, scheduling and priority of process 1, `pidfd_open` of it, priority of a whole user | `EPERM` | where the box has a single id, init has it too: it could be starved and flooded |
+    /// | `fcntl` | descriptors, locks, pipes, seals; else `EINVAL`; process 1 as owner of a descriptor: `EPERM` | leases, directory notes and write hints tell other boxes about a shared file; the owner gets signals |
+    /// | `mmap` and `memfd_create` of huge pages | `ENOMEM` | the memory cgroup does not count them; a machine without a pool says the same |
     /// | `ioctl` `TIOCSTI`, `TIOCLINUX` | `EPERM` | they type into the terminal of the embedder |
+    /// | `ioctl` `FIOSETOWN`, `SIOCSPGRP` | `EPERM` | they make process 1 the owner of a descriptor, by a number in memory |
+    /// | `ioctl` of bridges, VLANs and network drivers | `EPERM` | the kernel looks for a module before it looks at capabilities |
     /// | `prctl` | harmless options, else `EINVAL` | `PR_SET_MM`, `PR_SET_SECCOMP` and what comes next |
     /// | `prlimit64` of another process | `EPERM` | a CPU limit on init ends the box |
     /// | `personality` | read, default, no address randomization; else `EPERM` | others weaken memory protection |
     /// | `set*id`, `capset`, host name, clock adjustment, kernel log | `EPERM` | credentials are final |
     /// | extended attributes, setting | `EOPNOTSUPP` | storage that no limit counts |
     /// | `io_uring_*`, `bpf`, keys, `userfaultfd`, `perf_event_open`, `seccomp` ... | `ENOSYS` | large and young parts of the kernel; runtimes probe for some of them |
+    /// | `inotify_*`, `fanotify_*` | `ENOSYS` | they tell when another box or the host uses a file of a shared bind |
     /// | `ptrace`, other processes' memory, mounts, namespaces, modules, the clock ... | kill | only an attack calls them |
     ///
     /// A program may not install filters of its own: nothing that a judge runs does, and one that returns errnos would
@@ -40,7 +50,16 @@ impl Policy {
     ///
     /// Debuggers and `LeakSanitizer` need `ptrace` and do not work under this policy: the sanitizer's tracer process dies
     /// and the program waits for it (`ASAN_OPTIONS=detect_leaks=0` helps). `getifaddrs(3)` and so node's
-    /// `os.networkInterfaces()` need netlink and fail; `getaddrinfo(3)` does without.
+    /// `os.networkInterfaces()` need netlink and fail; `getaddrinfo(3)` does without. File watchers
+    /// (node's `fs.watch`, Java's `WatchService`) fail, as on a kernel without inotify.
+    ///
+    /// The program must not be process 1 of its pid namespace: `abort(3)` and `raise(3)` send signals by number.
+    ///
+    /// `mmap` and `fcntl` are looked at argument by argument, so the kernel runs the filter at each of them.
+    ///
+    /// Left open, since compilers need them: `flock` and record locks (`go build` locks its cache). Two boxes that run at
+    /// the same time and share a bind, even a read-only one, can signal each other by them, as they can by futexes in a
+    /// shared mapping and by the page cache.
     #[must_use]
     pub fn judge() -> Self {
         Self::allow_list(ENOSYS)
@@ -60,142 +79,15 @@ impl Policy {
             .rules(calls::ATTACKS, Action::Kill)
             .clone_without_namespaces()
             .local_sockets()
+            .harmless_socket_options()
             .harmless_ioctls()
+            .harmless_fcntls()
             .harmless_prctls()
+            .hands_off_init()
+            .counted_memory()
             .own_limits()
             .harmless_personalities()
     }
-
-    fn clone_without_namespaces(self) -> Self {
-        // CLONE_NEWTIME shares its bit with the exit signal and cannot be asked for here. The kernel cuts the flags to
-        // 32 bits.
-        let namespaces = flags(
-            libc::CLONE_NEWNS
-                | libc::CLONE_NEWCGROUP
-                | libc::CLONE_NEWUTS
-                | libc::CLONE_NEWIPC
-                | libc::CLONE_NEWUSER
-                | libc::CLONE_NEWPID
-                | libc::CLONE_NEWNET,
-        );
-        let none = ArgCondition::dword(
-            0,
-            Comparison::MaskedEq {
-                mask: namespaces,
-                value: 0,
-            },
-        );
-        self.rule("clone", EPERM)
-            .rule_if("clone", [none], Action::Allow)
-    }
-
-    fn local_sockets(self) -> Self {
-        let family = |number| ArgCondition::dword(0, Comparison::Eq(flags(number)));
-        let mut policy = self
-            .rules(&["socket", "socketpair"], EAFNOSUPPORT)
-            .rules_if(
-                &["socket", "socketpair"],
-                [family(libc::AF_UNIX)],
-                Action::Allow,
-            );
-        // Any other type or protocol makes the kernel load the module of DCCP, SCTP and the like for an unprivileged
-        // caller. The type shares its argument with SOCK_CLOEXEC and SOCK_NONBLOCK; 1 to 3 are stream, datagram and raw
-        // (which needs a capability). UDP is the highest of the protocols ICMP, TCP and UDP.
-        let usual_type = ArgCondition::dword(
-            1,
-            Comparison::MaskedEq {
-                mask: 0b1100,
-                value: 0,
-            },
-        );
-        let usual_protocol = ArgCondition::dword(2, Comparison::Le(flags(libc::IPPROTO_UDP)));
-        for number in [libc::AF_INET, libc::AF_INET6] {
-            policy = policy
-                .rule_if("socket", [family(number)], EPROTONOSUPPORT)
-                .rule_if(
-                    "socket",
-                    [family(number), usual_type, usual_protocol],
-                    Action::Allow,
-                );
-        }
-        policy
-    }
-
-    fn harmless_ioctls(self) -> Self {
-        // The kernel reads the command as 32 bits: whoever compares 64 lets 0x1_0000_5412 pass.
-        let command = |number| [ArgCondition::dword(1, Comparison::Eq(number))];
-        self.rule("ioctl", Action::Allow)
-            .rule_if("ioctl", command(TIOCSTI), EPERM)
-            .rule_if("ioctl", command(TIOCLINUX), EPERM)
-    }
-
-    fn harmless_prctls(self) -> Self {
-        let mut policy = self.rule("prctl", EINVAL);
-        for (first, last) in PRCTL_OPTIONS {
-            let conditions = if first == last {
-                vec![ArgCondition::dword(0, Comparison::Eq(first))]
-            } else {
-                vec![
-                    ArgCondition::dword(0, Comparison::Ge(first)),
-                    ArgCondition::dword(0, Comparison::Le(last)),
-                ]
-            };
-            policy = policy.rule_if("prctl", conditions, Action::Allow);
-        }
-        policy
-    }
-
-    fn own_limits(self) -> Self {
-        let myself = ArgCondition::dword(0, Comparison::Eq(0));
-        self.rule("prlimit64", EPERM)
-            .rule_if("prlimit64", [myself], Action::Allow)
-    }
-
-    fn harmless_personalities(self) -> Self {
-        let mut policy = self.rule("personality", EPERM);
-        for persona in [0, PERSONALITY_READ, ADDR_NO_RANDOMIZE] {
-            let equal = ArgCondition::dword(0, Comparison::Eq(persona));
-            policy = policy.rule_if("personality", [equal], Action::Allow);
-        }
-        policy
-    }
-}
-
-// The same on all architectures of this crate.
-const TIOCSTI: u64 = 0x5412;
-const TIOCLINUX: u64 = 0x541c;
-
-/// Asks for the personality without changing it.
-const PERSONALITY_READ: u64 = 0xffff_ffff;
-/// What sanitizers and debuggers set; it weakens only the program itself.
-const ADDR_NO_RANDOMIZE: u64 = 0x0004_0000;
-
-/// Options of prctl(2) from first to last that read something, or change nothing beyond the program itself.
-const PRCTL_OPTIONS: [(u64, u64); 9] = [
-    // PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_DUMPABLE
-    (1, 4),
-    // PR_GET_KEEPCAPS
-    (7, 7),
-    // PR_SET_NAME, PR_GET_NAME: names of threads
-    (15, 16),
-    // PR_GET_SECCOMP
-    (21, 21),
-    // PR_CAPBSET_READ
-    (23, 23),
-    // PR_GET_SECUREBITS
-    (27, 27),
-    // PR_SET_TIMERSLACK, PR_GET_TIMERSLACK
-    (29, 30),
-    // PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_GET_TID_ADDRESS,
-    // PR_SET_THP_DISABLE, PR_GET_THP_DISABLE
-    (36, 42),
-    // PR_SET_VMA: malloc of glibc and the JVM name their mappings
-    (0x5356_4d41, 0x5356_4d41),
-];
-
-/// A constant of the C headers as the kernel sees it in a register's low half.
-fn flags(constant: i32) -> u64 {
-    u64::from(u32::from_ne_bytes(constant.to_ne_bytes()))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The groups of calls of [`Policy::judge`](crate::Policy::judge).
 
-/// Open descriptors. The kernel checks rights at the open; a filter has nothing to add.
+/// Open descriptors. The kernel checks rights at the open; a filter has nothing to add. `fcntl` has rules of its own.
 pub(super) const FILES: &[&str] = &[
     "open", "openat", "openat2", "creat", "close", "close_range", "read", "write", "readv", "writev",
     "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "lseek", "dup", "dup2", "dup3",
-    "fcntl", "flock", "fsync", "fdatasync", "sync_file_range", "truncate", "ftruncate", "fallocate",
+    "flock", "fsync", "fdatasync", "sync_file_range", "truncate", "ftruncate", "fallocate",
     "fadvise64", "readahead", "sendfile", "copy_file_range", "splice", "tee", "pipe", "pipe2",
     "fstat", "fstatfs", "fchdir", "fchmod", "fchown", "getdents", "getdents64",
 ];
@@ -18,11 +18,9 @@ pub(super) const FILE_NAMES: &[&str] = &[
     // FIFOs; the kernel refuses device nodes without CAP_MKNOD.
     "mknod", "mknodat",
     "getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "flistxattr",
-    // node's and Java's file watchers.
-    "inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
 ];
 
-/// The program's own memory; the cgroup counts it. NUMA calls are the JVM's, protection keys V8's.
+/// The program's own memory; the cgroup counts it, all but huge pages, which are refused by their flag. NUMA calls are the JVM's, protection keys V8's.
 pub(super) const MEMORY: &[&str] = &[
     "brk", "mmap", "munmap", "mprotect", "mremap", "msync", "madvise", "mincore", "mlock", "mlock2", "munlock",
     "mlockall", "munlockall", "memfd_create", "membarrier", "mseal", "get_mempolicy", "set_mempolicy", "mbind",
@@ -43,12 +41,22 @@ pub(super) const SCHEDULING: &[&str] = &[
     "sched_rr_get_interval", "getpriority", "setpriority", "ioprio_get", "getcpu",
 ];
 
-/// Signals; the pid namespace bounds whom they reach.
+/// Signals; the pid namespace bounds whom they reach. A pidfd of init cannot be had: `pidfd_open` refuses its number, and
+/// `/proc/1` is hidden.
 pub(super) const SIGNALS: &[&str] = &[
     "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait", "rt_sigqueueinfo",
     "rt_tgsigqueueinfo", "rt_sigsuspend", "sigaltstack", "pause", "kill", "tkill", "tgkill", "pidfd_send_signal",
     "signalfd", "signalfd4", "restart_syscall",
 ];
+
+/// Of these, what acts on the process that the first argument names; init is exempt.
+pub(super) const BY_NUMBER: &[&str] = &[
+    "kill", "tkill", "rt_sigqueueinfo", "pidfd_open", "sched_setaffinity", "sched_setscheduler", "sched_setparam",
+    "sched_setattr",
+];
+
+/// Of these, what acts on the thread that the second argument names, in the process that the first one names.
+pub(super) const BY_TWO_NUMBERS: &[&str] = &["tgkill", "rt_tgsigqueueinfo"];
 
 /// Clocks, to read, and timers.
 pub(super) const TIME: &[&str] = &[
@@ -98,7 +106,9 @@ pub(super) const PROBED: &[&str] = &[
     "userfaultfd",
     "bpf", "perf_event_open", "add_key", "request_key", "keyctl", "memfd_secret", "seccomp", "modify_ldt", "vmsplice",
     "kcmp", "process_madvise", "process_mrelease", "move_pages", "migrate_pages", "name_to_handle_at",
-    "fanotify_init", "io_setup", "sync", "syncfs",
+    // Who uses a file of a bind, and when, is nothing that boxes may tell each other or learn about the host.
+    "inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch", "fanotify_init", "fanotify_mark",
+    "io_setup", "sync", "syncfs",
 ];
 
 /// What no program and no compiler calls in honest work; to call it is the verdict.

@@ -1,0 +1,230 @@
+//! The calls of [`Policy::judge`] that are decided by their arguments.
+
+use super::{EAFNOSUPPORT, EINVAL, ENOMEM, EPERM, EPROTONOSUPPORT, calls};
+use crate::{Action, ArgCondition, Comparison, Policy};
+
+impl Policy {
+    pub(super) fn clone_without_namespaces(self) -> Self {
+        // CLONE_NEWTIME shares its bit with the exit signal and cannot be asked for here. The kernel cuts the flags to
+        // 32 bits.
+        let namespaces = flags(
+            libc::CLONE_NEWNS
+                | libc::CLONE_NEWCGROUP
+                | libc::CLONE_NEWUTS
+                | libc::CLONE_NEWIPC
+                | libc::CLONE_NEWUSER
+                | libc::CLONE_NEWPID
+                | libc::CLONE_NEWNET,
+        );
+        self.rule("clone", EPERM)
+            .rule_if("clone", [masked(0, namespaces, 0)], Action::Allow)
+    }
+
+    pub(super) fn local_sockets(self) -> Self {
+        let mut policy = self
+            .rules(&["socket", "socketpair"], EAFNOSUPPORT)
+            .rules_if(
+                &["socket", "socketpair"],
+                [eq(0, flags(libc::AF_UNIX))],
+                Action::Allow,
+            );
+        // inet_create() asks for the module of every pair that it has no entry for, without looking at capabilities: also
+        // for type 0, for TCP datagrams and UDP streams. So the pairs are exact, and ICMP over datagrams is none of them.
+        // AF_INET (2) and AF_INET6 (10) differ in one bit.
+        let internet = masked(0, !0b1000, flags(libc::AF_INET));
+        // The type shares its argument with SOCK_CLOEXEC and SOCK_NONBLOCK.
+        let kind = |number| masked(1, 0xf, flags(number));
+        policy = policy
+            .rule_if("socket", [internet], EPROTONOSUPPORT)
+            // What the kernel says to a program without CAP_NET_RAW.
+            .rule_if("socket", [internet, kind(libc::SOCK_RAW)], EPERM);
+        for (number, protocol) in [
+            (libc::SOCK_STREAM, 0),
+            (libc::SOCK_STREAM, libc::IPPROTO_TCP),
+            (libc::SOCK_DGRAM, 0),
+            (libc::SOCK_DGRAM, libc::IPPROTO_UDP),
+        ] {
+            let conditions = [internet, kind(number), eq(2, flags(protocol))];
+            policy = policy.rule_if("socket", conditions, Action::Allow);
+        }
+        policy
+    }
+
+    pub(super) fn harmless_socket_options(self) -> Self {
+        let mut policy = self;
+        for (level, first, last) in SOCKET_OPTIONS {
+            let mut conditions = between(2, first, last);
+            conditions.push(eq(1, level));
+            policy = policy.rule_if("setsockopt", conditions, EPERM);
+        }
+        policy
+    }
+
+    pub(super) fn harmless_ioctls(self) -> Self {
+        // The kernel reads the command as 32 bits: whoever compares 64 lets 0x1_0000_5412 pass.
+        let mut policy = self.rule("ioctl", Action::Allow);
+        for (first, last) in IOCTLS {
+            policy = policy.rule_if("ioctl", between(1, first, last), EPERM);
+        }
+        policy
+    }
+
+    pub(super) fn harmless_fcntls(self) -> Self {
+        let mut policy = self.rule("fcntl", EINVAL);
+        for (first, last) in FCNTLS {
+            policy = policy.rule_if("fcntl", between(1, first, last), Action::Allow);
+        }
+        // The owner of a descriptor gets the signals of F_SETSIG; -1 is the process group of init.
+        for owner in [1, u64::from(u32::MAX)] {
+            policy = policy.rule_if("fcntl", [eq(1, flags(libc::F_SETOWN)), eq(2, owner)], EPERM);
+        }
+        policy
+    }
+
+    /// A number of a process is a `pid_t`: the kernel reads 32 bits of it.
+    pub(super) fn hands_off_init(self) -> Self {
+        self.rules_if(calls::BY_NUMBER, [eq(0, INIT)], EPERM)
+            .rules_if(calls::BY_TWO_NUMBERS, [eq(0, INIT)], EPERM)
+            .rules_if(calls::BY_TWO_NUMBERS, [eq(1, INIT)], EPERM)
+            // Also as a process group; and init is one of the processes of its user.
+            .rule_if("setpriority", [eq(1, INIT)], EPERM)
+            .rule_if("setpriority", [eq(0, u64::from(libc::PRIO_USER))], EPERM)
+    }
+
+    pub(super) fn counted_memory(self) -> Self {
+        let huge = |argument, flag| [masked(argument, flag, flag)];
+        self.rule_if("mmap", huge(3, flags(libc::MAP_HUGETLB)), ENOMEM)
+            .rule_if(
+                "memfd_create",
+                huge(1, u64::from(libc::MFD_HUGETLB)),
+                ENOMEM,
+            )
+    }
+
+    pub(super) fn harmless_prctls(self) -> Self {
+        let mut policy = self.rule("prctl", EINVAL);
+        for (first, last) in PRCTL_OPTIONS {
+            policy = policy.rule_if("prctl", between(0, first, last), Action::Allow);
+        }
+        policy
+    }
+
+    pub(super) fn own_limits(self) -> Self {
+        self.rule("prlimit64", EPERM)
+            .rule_if("prlimit64", [eq(0, 0)], Action::Allow)
+    }
+
+    pub(super) fn harmless_personalities(self) -> Self {
+        let mut policy = self.rule("personality", EPERM);
+        for persona in [0, PERSONALITY_READ, ADDR_NO_RANDOMIZE] {
+            policy = policy.rule_if("personality", [eq(0, persona)], Action::Allow);
+        }
+        policy
+    }
+}
+
+/// The number of init in the box's pid namespace.
+const INIT: u64 = 1;
+
+// The numbers below are the same on all architectures of this crate.
+
+/// Commands of ioctl(2) from first to last that are refused.
+const IOCTLS: [(u64, u64); 4] = [
+    // TIOCSTI
+    (0x5412, 0x5412),
+    // TIOCLINUX
+    (0x541c, 0x541c),
+    // FIOSETOWN, SIOCSPGRP
+    (0x8901, 0x8902),
+    // SIOCGIFBR and what follows it: bridges, VLANs, bonds, driver and private commands.
+    (0x8940, 0x89ff),
+];
+
+/// Commands of fcntl(2) from first to last that are allowed.
+const FCNTLS: [(u64, u64); 3] = [
+    // F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_SETOWN, F_GETOWN, F_SETSIG, F_GETSIG.
+    // F_SETOWN_EX (15) has its number in memory.
+    (0, 11),
+    // F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW
+    (36, 38),
+    // F_DUPFD_QUERY, F_CREATED_QUERY, F_CANCELLK (the kernel's own), F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ,
+    // F_ADD_SEALS, F_GET_SEALS. In front of them F_SETLEASE, F_GETLEASE, F_NOTIFY, behind them the write hints, which
+    // older kernels let every reader of a file set.
+    (1027, 1034),
+];
+
+/// Options of setsockopt(2) that are refused: level, first and last.
+const SOCKET_OPTIONS: [(u64, u64, u64); 6] = [
+    // SO_ATTACH_FILTER
+    (SOL_SOCKET, 26, 26),
+    // SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_REUSEPORT_EBPF
+    (SOL_SOCKET, 50, 52),
+    // IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP, MCAST_JOIN_GROUP, MCAST_JOIN_SOURCE_GROUP; between them what needs a
+    // membership first.
+    (SOL_IP, 35, 48),
+    // IPV6_ADD_MEMBERSHIP
+    (SOL_IPV6, 20, 20),
+    // IPV6_FLOWLABEL_MGR
+    (SOL_IPV6, 32, 32),
+    // MCAST_JOIN_GROUP, MCAST_JOIN_SOURCE_GROUP
+    (SOL_IPV6, 42, 48),
+];
+const SOL_SOCKET: u64 = 1;
+const SOL_IP: u64 = 0;
+const SOL_IPV6: u64 = 41;
+
+/// Asks for the personality without changing it.
+const PERSONALITY_READ: u64 = 0xffff_ffff;
+/// What sanitizers and debuggers set; it weakens only the program itself.
+const ADDR_NO_RANDOMIZE: u64 = 0x0004_0000;
+
+/// Options of prctl(2) from first to last that read something, or change nothing beyond the program itself.
+const PRCTL_OPTIONS: [(u64, u64); 9] = [
+    // PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_DUMPABLE
+    (1, 4),
+    // PR_GET_KEEPCAPS
+    (7, 7),
+    // PR_SET_NAME, PR_GET_NAME: names of threads
+    (15, 16),
+    // PR_GET_SECCOMP
+    (21, 21),
+    // PR_CAPBSET_READ
+    (23, 23),
+    // PR_GET_SECUREBITS
+    (27, 27),
+    // PR_SET_TIMERSLACK, PR_GET_TIMERSLACK
+    (29, 30),
+    // PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_GET_TID_ADDRESS,
+    // PR_SET_THP_DISABLE, PR_GET_THP_DISABLE
+    (36, 42),
+    // PR_SET_VMA: malloc of glibc and the JVM name their mappings
+    (0x5356_4d41, 0x5356_4d41),
+];
+
+/// A constant of the C headers as the kernel sees it in a register's low half.
+fn flags(constant: i32) -> u64 {
+    u64::from(u32::from_ne_bytes(constant.to_ne_bytes()))
+}
+
+/// The low 32 bits of an argument are this number: `int`, `unsigned int`, `pid_t`, and flags that end below bit 32.
+fn eq(argument: u8, number: u64) -> ArgCondition {
+    ArgCondition::dword(argument, Comparison::Eq(number))
+}
+
+/// Of the low 32 bits of an argument, the mask's are these.
+fn masked(argument: u8, mask: u64, value: u64) -> ArgCondition {
+    let mask = mask & u64::from(u32::MAX);
+    ArgCondition::dword(argument, Comparison::MaskedEq { mask, value })
+}
+
+/// The low 32 bits of an argument are a number from first to last.
+fn between(argument: u8, first: u64, last: u64) -> Vec<ArgCondition> {
+    if first == last {
+        return vec![eq(argument, first)];
+    }
+    let mut conditions = vec![ArgCondition::dword(argument, Comparison::Le(last))];
+    if first > 0 {
+        conditions.push(ArgCondition::dword(argument, Comparison::Ge(first)));
+    }
+    conditions
+}
