@@ -9,7 +9,7 @@ use std::{
 
 use sandbox_exec::{
     Bytes, CgroupParent, Command, Identity, KeptDir, KillReason, Limits, MountFlags, Outcome,
-    Output, Policy, Quota, RootSpec, Sandbox, Stage, Stdin,
+    Output, Policy, Quota, RootSpec, Sandbox, Stdin,
 };
 
 use crate::{language::toolchain::Bind, signals::Interrupt, slot::Slot};
@@ -143,7 +143,8 @@ impl Runner {
         let registered = self.interrupt.register(move || canceller.cancel());
         let finished = running.wait();
         drop(registered);
-        let finished = finished?;
+        // An exec that failed late is told by the wait.
+        let finished = finished.map_err(|error| named(error, spec))?;
         if finished.outcome.evidence.kill == Some(KillReason::Requested) {
             return Err(RunError::Interrupted);
         }
@@ -204,15 +205,8 @@ fn open_input(path: &Path) -> io::Result<Stdin> {
 
 /// Tells a program that cannot be started from a sandbox that does not work.
 fn named(error: sandbox_exec::Error, spec: &BoxSpec) -> RunError {
-    let is_program = match &error {
-        // The payload looks for its program before it gives up the means to report that it is absent.
-        sandbox_exec::Error::Setup(failure) => match failure.stage {
-            Stage::Execve => true,
-            Stage::WorkDir => failure.operation.starts_with("find the program"),
-            _ => false,
-        },
-        _ => false,
-    };
+    let is_program =
+        matches!(&error, sandbox_exec::Error::Setup(failure) if failure.is_the_programs_fault());
     if !is_program {
         return RunError::Sandbox(error);
     }

@@ -290,11 +290,21 @@ pub(crate) fn receive(socket: c_int) -> Result<Message, Errno> {
     header.msg_control = (&raw mut control).cast();
     header.msg_controllen = size_of::<RightsMessage>();
     let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
-    // SAFETY: the header points at live, writable buffers of the stated sizes.
-    let n = retry(|| check(unsafe { libc::recvmsg(socket, &raw mut header, flags) as i64 }));
+    let mut take = || {
+        retry(|| {
+            // SAFETY: the header points at live, writable buffers of the stated sizes.
+            check(unsafe { libc::recvmsg(socket, &raw mut header, flags) as i64 })
+        })
+    };
+    let is_reset = |result: &Result<i64, Errno>| matches!(result, Err(errno) if errno.raw() == libc::ECONNRESET);
+    let mut n = take();
+    if is_reset(&n) {
+        // A peer that died with unread data of ours resets the connection. That is told once, and before what the peer
+        // had still sent.
+        n = take();
+    }
     let n = match n {
         Err(errno) if errno.raw() == libc::EAGAIN => return Ok(Message::Empty),
-        // A peer that died with unread data of ours in its buffer resets the connection: the end all the same.
         Err(errno) if errno.raw() == libc::ECONNRESET => return Ok(Message::End),
         other => other?,
     };
