@@ -9,6 +9,7 @@ use crate::{
     emit::{Emitter, Label},
     instruction::{Instruction, JUMP_EQ, LOAD, OFFSET_ARCH, OFFSET_NR},
     ranges::{Chain, Decision, Range, ranges},
+    shrink::shrink,
     table::Architecture,
 };
 
@@ -43,7 +44,7 @@ pub(crate) fn program(
     });
     emitter.push(Instruction::new(LOAD, OFFSET_ARCH));
 
-    let program = layout.emitter.finish();
+    let program = shrink(&layout.emitter.finish());
     if program.len() > MAX_INSTRUCTIONS {
         return Err(Error::TooLong {
             instructions: program.len(),

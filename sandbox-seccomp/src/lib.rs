@@ -41,6 +41,7 @@ mod instruction;
 mod policy;
 mod profile;
 mod ranges;
+mod shrink;
 mod sys;
 mod table;
 
