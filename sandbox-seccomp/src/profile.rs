@@ -55,9 +55,11 @@ impl Policy {
     ///
     /// The program must not be process 1 of its pid namespace: `abort(3)` and `raise(3)` send signals by number.
     ///
-    /// `mmap` and `fcntl` are looked at argument by argument, so the kernel runs the filter at each of them.
+    /// `mmap` and `fcntl` are looked at argument by argument, so the kernel runs the filter at each of them
+    /// instead of remembering the answer: about 30 ns more per call (measured on `x86_64`; the call without any filter
+    /// takes 230 ns at least, `mmap` and `munmap` of a page together 3.6 µs).
     ///
-    /// Left open, since compilers need them: `flock` and record locks (`go build` locks its cache). Two boxes that run at
+    /// Left open, since compilers and package managers need them: `flock` and record locks (`go build` locks its cache). Two boxes that run at
     /// the same time and share a bind, even a read-only one, can signal each other by them, as they can by futexes in a
     /// shared mapping and by the page cache.
     #[must_use]

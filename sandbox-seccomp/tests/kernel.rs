@@ -35,11 +35,14 @@ fn in_child(body: impl FnOnce() -> c_int) -> End {
     }
 }
 
-/// Makes a system call with three arguments and zeros, which some calls insist on; 0 where it succeeded, else its errno.
+/// Makes a system call with these arguments and zeros, which some calls insist on; 0 where it succeeded, else its errno.
 #[expect(unsafe_code, reason = "a raw call is what a filter sees")]
-fn errno_of(number: c_long, args: [c_long; 3]) -> c_int {
+fn errno_of<const N: usize>(number: c_long, args: [c_long; N]) -> c_int {
+    let mut all = [0; 6];
+    all[..N].copy_from_slice(&args);
+    let [a, b, c, d, e, f] = all;
     // SAFETY: the callers pass no pointer but NULL, and numbers that do not touch this process's memory.
-    let ret = unsafe { libc::syscall(number, args[0], args[1], args[2], 0_u64, 0_u64, 0_u64) };
+    let ret = unsafe { libc::syscall(number, a, b, c, d, e, f) };
     if ret < 0 {
         sandbox_core::sys::errno().raw()
     } else {
@@ -61,7 +64,7 @@ fn under(filter: &Filter, body: impl FnOnce() -> c_int) -> End {
 }
 
 /// The errno of one call under `Policy::judge()`.
-fn judged(number: c_long, args: [c_long; 3]) -> End {
+fn judged<const N: usize>(number: c_long, args: [c_long; N]) -> End {
     let filter = Policy::judge().prepare().unwrap();
     under(&filter, || errno_of(number, args))
 }
@@ -136,6 +139,32 @@ fn probes_get_the_errno_of_the_table() {
             [libc::AF_INET6.into(), 1, 132],
             libc::EPROTONOSUPPORT,
         ),
+        (
+            libc::SYS_socket,
+            [libc::AF_INET.into(), 0, 0],
+            libc::EPROTONOSUPPORT,
+        ),
+        (
+            libc::SYS_socket,
+            [libc::AF_INET.into(), 2, 1],
+            libc::EPROTONOSUPPORT,
+        ),
+        (libc::SYS_socket, [libc::AF_INET.into(), 3, 1], libc::EPERM),
+        // Without the filter these are EBADF.
+        (libc::SYS_setsockopt, [-1, 1, 26], libc::EPERM),
+        (libc::SYS_setsockopt, [-1, 1, 51], libc::EPERM),
+        (libc::SYS_setsockopt, [-1, 0, 35], libc::EPERM),
+        (libc::SYS_setsockopt, [-1, 41, 20], libc::EPERM),
+        (libc::SYS_setsockopt, [-1, 1, 2], libc::EBADF),
+        (libc::SYS_fcntl, [-1, 1024, 1], libc::EINVAL),
+        (libc::SYS_fcntl, [-1, 1026, 1], libc::EINVAL),
+        (libc::SYS_fcntl, [-1, 8, 1], libc::EPERM),
+        (libc::SYS_fcntl, [-1, 1, 0], libc::EBADF),
+        (libc::SYS_inotify_init1, [0; 3], libc::ENOSYS),
+        (libc::SYS_fanotify_init, [0; 3], libc::ENOSYS),
+        (libc::SYS_memfd_create, [0, 4, 0], libc::ENOMEM),
+        (libc::SYS_memfd_create, [0, 1, 0], libc::EFAULT),
+        (libc::SYS_pidfd_open, [1, 0, 0], libc::EPERM),
         (libc::SYS_ioctl, [0, tiocsti_with_high_bits, 0], libc::EPERM),
         (
             libc::SYS_prctl,
@@ -154,6 +183,89 @@ fn probes_get_the_errno_of_the_table() {
             "number {number} {args:x?}"
         );
     }
+}
+
+#[test]
+fn huge_pages_are_out_as_on_a_machine_without_them() {
+    let map = |flags: c_int| {
+        let flags = flags | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        judged(libc::SYS_mmap, [0, 4096, 0, flags.into(), -1])
+    };
+    assert_eq!(map(0), End::Exit(0));
+    assert_eq!(map(libc::MAP_HUGETLB), End::Exit(libc::ENOMEM));
+    let of_2_mib = libc::MAP_HUGETLB | (21 << libc::MAP_HUGE_SHIFT);
+    assert_eq!(map(of_2_mib), End::Exit(libc::ENOMEM));
+}
+
+/// Ways to slow down process 1 or to send it `SIGUSR1`.
+fn act_on_init() -> [c_int; 6] {
+    let signal = libc::SIGUSR1.into();
+    [
+        errno_of(libc::SYS_setpriority, [0, 1, 19]),
+        errno_of(libc::SYS_setpriority, [1, 1, 19]),
+        errno_of(libc::SYS_setpriority, [2, 0, 19]),
+        errno_of(libc::SYS_kill, [1, signal]),
+        errno_of(libc::SYS_tkill, [1, signal]),
+        errno_of(libc::SYS_tgkill, [1, 1, signal]),
+    ]
+}
+
+/// Is process 1 of a pid namespace, runs `payload` in a child of the same user, and tells by bits what became of itself:
+/// 1 for a changed priority, 2 for a signal that waits.
+#[expect(unsafe_code, reason = "only a process 1 can see what reaches it")]
+fn as_init(payload: impl FnOnce() -> c_int) -> End {
+    in_child(|| {
+        if errno_of(libc::SYS_unshare, [libc::CLONE_NEWPID.into()]) != 0 {
+            return NOT_INSTALLED;
+        }
+        let init = in_child(|| {
+            // Blocked signals wait; others that have no handler do not reach a process 1. setsid gives it the group 1.
+            let mask = 1_u64 << (libc::SIGUSR1 - 1);
+            // SAFETY: `mask` is a live signal set of the eight bytes that the kernel has.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_rt_sigprocmask,
+                    libc::SIG_BLOCK,
+                    &raw const mask,
+                    core::ptr::null_mut::<u64>(),
+                    8,
+                );
+            }
+            if errno_of(libc::SYS_setsid, [0; 0]) != 0 || in_child(payload) != End::Exit(0) {
+                return NOT_INSTALLED;
+            }
+            let mut waiting = 0_u64;
+            // SAFETY: `waiting` is a live signal set of the eight bytes that the kernel has.
+            unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut waiting, 8) };
+            // SAFETY: takes numbers only. The kernel's call answers 20 for the priority 0.
+            let priority = unsafe { libc::syscall(libc::SYS_getpriority, 0, 0) };
+            c_int::from(priority != 20) | (c_int::from(waiting & mask != 0) << 1)
+        });
+        match init {
+            End::Exit(status) => status,
+            End::Signal(_) => NOT_INSTALLED,
+        }
+    })
+}
+
+#[test]
+fn init_is_out_of_reach_for_a_payload_of_its_user() {
+    let open = as_init(|| c_int::from(act_on_init() != [0; 6]));
+    assert_eq!(
+        open,
+        End::Exit(3),
+        "without a filter all of it reaches init"
+    );
+
+    let filter = Policy::judge().prepare().unwrap();
+    let closed =
+        as_init(
+            || match under(&filter, || c_int::from(act_on_init() != [libc::EPERM; 6])) {
+                End::Exit(status) => status,
+                End::Signal(_) => NOT_INSTALLED,
+            },
+        );
+    assert_eq!(closed, End::Exit(0));
 }
 
 #[test]
