@@ -1,6 +1,6 @@
 //! Everything that can fail before the clone and after the death of the box.
 
-use core::fmt;
+use core::{fmt, time::Duration};
 use std::path::PathBuf;
 
 use sandbox_core::{Bytes, Errno};
@@ -72,10 +72,19 @@ pub enum Error {
         /// The text.
         text: PathBuf,
     },
+    /// A source is no absolute path, so it would mean what the embedder's working directory makes of it.
+    #[error("the source {path:?}, to be bound on {target:?}, is relative; use an absolute path")]
+    Relative {
+        /// Path on the host.
+        path: PathBuf,
+        /// Path in the box.
+        target: PathBuf,
+    },
     /// A source cannot be opened with the rights of the requester.
     ///
     /// `ENOENT`: it does not exist. `EACCES`: a directory above may not be searched, or it may not be read (or, for a
-    /// writable bind, written). `EROFS`: a writable bind of a read-only filesystem. `ELOOP`: its links form a circle.
+    /// writable bind, written). `EROFS`: a writable bind of a read-only filesystem. `ELOOP`: its links form a circle, or one of them
+    /// is a magic link of proc(5), as `/proc/self/cwd` or `/proc/self/fd/3`.
     #[error("cannot open {path:?}, to be bound on {target:?}: {}", source_advice(*source))]
     Source {
         /// Path on the host.
@@ -85,9 +94,9 @@ pub enum Error {
         /// The kernel's reason.
         source: Errno,
     },
-    /// The process that opens sources for the requester could not become the requester.
+    /// The process that opens sources for the requester could not be made, or could not become the requester.
     ///
-    /// `EPERM`: the embedder lacks `CAP_SETUID` or `CAP_SETGID`.
+    /// `EPERM`: the embedder lacks `CAP_SETUID` or `CAP_SETGID`. `EPIPE` in `recvmsg`: somebody ended the process.
     #[error("cannot open sources as uid {uid}: {call} failed")]
     Requester {
         /// The requester's user id.
@@ -95,6 +104,23 @@ pub enum Error {
         /// The system call.
         call: &'static str,
         /// The kernel's reason.
+        source: Errno,
+    },
+    /// The process that opens sources for the requester did not answer in time and was killed.
+    ///
+    /// `ETIMEDOUT`, always. The process has the requester's ids, so he can stop it; and a source on a network or FUSE
+    /// filesystem may never answer.
+    #[error(
+        "cannot open {path:?} as uid {uid}: no answer within {limit:?}; the filesystem hangs, or uid {uid} stopped the process that opens it"
+    )]
+    Unanswered {
+        /// The requester's user id.
+        uid: u32,
+        /// Path on the host of the first source without an answer.
+        path: PathBuf,
+        /// How long all sources together may take.
+        limit: Duration,
+        /// The reason.
         source: Errno,
     },
     /// The mounts of one spawn cannot be made.
@@ -213,7 +239,9 @@ fn source_advice(errno: Errno) -> &'static str {
             "let the requester search the directories above it and read it (for a writable bind also write it)"
         }
         libc::EROFS => "the filesystem is read-only; drop WRITABLE",
-        libc::ELOOP => "its symbolic links form a circle",
+        libc::ELOOP => {
+            "its symbolic links form a circle, or it leads through a magic link of /proc; name the real path"
+        }
         libc::ENOTDIR => "a part of the path before the last is no directory",
         _ => "the kernel refused",
     }

@@ -17,6 +17,7 @@
 mod apply;
 mod child;
 mod compile;
+mod delegate;
 mod dev;
 mod error;
 mod item;

@@ -17,6 +17,9 @@ use crate::{
 };
 
 /// Who makes the mounts of binds.
+///
+/// Either way init leaves the host's tree by `pivot_root(2)`, which the kernel refuses (`EINVAL`) where the embedder's
+/// root is the initial ramfs or no mount point, as in a chroot: give such an embedder a mount of its own as its root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Trees {
     /// The embedder, which needs `CAP_SYS_ADMIN`, from the descriptors it opened in [`RootSpec::prepare`]. What the paths
@@ -145,9 +148,9 @@ impl RootPlan {
             (Some(Op::Proc { .. }), libc::EINVAL) => {
                 Some("hidepid=4 and subset=pid need Linux 5.8")
             }
-            (Some(Op::Pivot), libc::EINVAL) => {
-                Some("pivot_root cannot leave the initial ramfs of the kernel")
-            }
+            (Some(Op::Pivot), libc::EINVAL) => Some(
+                "pivot_root cannot leave the initial ramfs of the kernel, nor a chroot: is the embedder in one?",
+            ),
             _ => None,
         }
     }

@@ -174,10 +174,18 @@ impl RootSpec {
     /// Opens, but mounts and creates nothing. With a requester other than the embedder itself, a short-lived copy of the
     /// process opens the sources; the embedder's ids, dumpable flag, signal mask and children stay as they are.
     ///
+    /// Whoever asks, a source is an absolute path and may lead through symbolic links, but not through a magic link of
+    /// proc(5) such as `/proc/self/cwd`, `/proc/PID/root` or `/proc/self/fd/3`: those lead past the directories above.
+    ///
+    /// The copy has no descriptor of the embedder and gets 10 seconds for all sources together. Then it is killed and
+    /// the error is [`Error::Unanswered`]. One that a filesystem keeps beyond `SIGKILL` (a FUSE daemon that has read a
+    /// request and does not answer) is reaped by a thread when it ends. Sources that the embedder opens for itself have
+    /// no deadline.
+    ///
     /// # Errors
     /// What is wrong with the rules is said before any source is opened: [`Error::Target`], [`Error::Flags`],
-    /// [`Error::QuotaZero`], [`Error::Conflict`] of one target. Then [`Error::Source`] and [`Error::Requester`] for
-    /// sources, [`Error::Conflict`] of nesting and [`Error::QuotaTooSmall`].
+    /// [`Error::QuotaZero`], [`Error::Conflict`] of one target, [`Error::Relative`]. Then [`Error::Source`],
+    /// [`Error::Requester`] and [`Error::Unanswered`] for sources, [`Error::Conflict`] of nesting and [`Error::QuotaTooSmall`].
     pub fn prepare(&self) -> Result<RootPlan, Error> {
         let kept = self
             .kept

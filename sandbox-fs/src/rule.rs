@@ -135,7 +135,7 @@ pub struct Requester {
 pub enum Rule {
     /// A file or directory of the host.
     Bind {
-        /// Path on the host; symbolic links in it are followed once, when the plan is prepared.
+        /// Absolute path on the host; symbolic links in it are followed once, when the plan is prepared.
         source: PathBuf,
         /// Path in the box.
         target: PathBuf,

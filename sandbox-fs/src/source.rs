@@ -1,6 +1,5 @@
 //! Bind sources as the parent holds them: opened once, with the requester's rights.
 
-use core::ffi::c_uint;
 use std::{
     ffi::CString,
     os::{
@@ -10,15 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sandbox_core::Errno;
-
 use crate::{
-    Error, Requester,
-    resolver::{self, IDENTITY_CALLS, Ids, Wanted},
-    sys::{
-        file::{self, Identity},
-        process,
-    },
+    Error, Requester, delegate,
+    resolver::{self, Opened, Wanted},
+    sys::{file::Identity, process},
 };
 
 /// An opened bind source. The descriptor keeps its inode number from being given to another file.
@@ -45,6 +39,13 @@ pub(crate) fn open_all(
     requests: &[Request<'_>],
     requester: Option<&Requester>,
 ) -> Result<Vec<Option<Source>>, Error> {
+    // Before anything is opened: a relative path names what the embedder's working directory makes of it.
+    if let Some(request) = requests.iter().find(|r| !r.path.is_absolute()) {
+        return Err(Error::Relative {
+            path: request.path.to_owned(),
+            target: request.target.to_owned(),
+        });
+    }
     let paths = requests
         .iter()
         .map(|request| c_path(request.path))
@@ -58,27 +59,25 @@ pub(crate) fn open_all(
         })
         .collect();
     let opened = match requester {
-        Some(requester) if !is_self(requester) => open_as(requester, &wanted)?,
+        Some(requester) if !is_self(requester) => delegate::open_as(requester, requests, &wanted)?,
         // An embedder that opens for itself may bind for writing what only the box's ids may write.
         _ => wanted
             .iter()
-            .map(|one| resolver::open(one, false).map(own))
+            .map(|one| resolver::open(one, false).map(Found::from))
             .collect(),
     };
     requests
         .iter()
         .zip(opened)
-        .map(
-            |(request, opened)| match opened.and_then(|fd| describe(fd, request.path)) {
-                Ok(source) => Ok(Some(source)),
-                Err(errno) if request.optional && errno.raw() == libc::ENOENT => Ok(None),
-                Err(source) => Err(Error::Source {
-                    path: request.path.to_owned(),
-                    target: request.target.to_owned(),
-                    source,
-                }),
-            },
-        )
+        .map(|(request, opened)| match opened {
+            Ok(found) => Ok(Some(describe(found, request.path))),
+            Err(errno) if request.optional && errno.raw() == libc::ENOENT => Ok(None),
+            Err(source) => Err(Error::Source {
+                path: request.path.to_owned(),
+                target: request.target.to_owned(),
+                source,
+            }),
+        })
         .collect()
 }
 
@@ -96,23 +95,37 @@ pub(crate) fn own(fd: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
-fn describe(fd: OwnedFd, path: &Path) -> Result<Source, Errno> {
-    let stat = file::fstat(fd.as_raw_fd())?;
+/// An opened source before its path is looked up.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) fd: OwnedFd,
+    pub(crate) identity: Identity,
+    pub(crate) is_dir: bool,
+}
+
+impl From<Opened> for Found {
+    fn from(opened: Opened) -> Self {
+        Self {
+            fd: own(opened.fd),
+            identity: opened.identity,
+            is_dir: opened.is_dir,
+        }
+    }
+}
+
+fn describe(found: Found, path: &Path) -> Source {
     // Without a mounted proc there is no canonical path; only Trees::FromInit needs it and says so.
-    let canonical = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
+    let canonical = std::fs::read_link(format!("/proc/self/fd/{}", found.fd.as_raw_fd()))
         .ok()
-        .filter(|found| found.is_absolute())
-        .and_then(|found| CString::new(found.into_os_string().into_vec()).ok());
-    Ok(Source {
+        .filter(|canonical| canonical.is_absolute())
+        .and_then(|canonical| CString::new(canonical.into_os_string().into_vec()).ok());
+    Source {
         path: path.to_owned(),
         canonical,
-        identity: Identity {
-            device: stat.st_dev,
-            inode: stat.st_ino,
-        },
-        is_dir: stat.st_mode & libc::S_IFMT == libc::S_IFDIR,
-        fd,
-    })
+        identity: found.identity,
+        is_dir: found.is_dir,
+        fd: found.fd,
+    }
 }
 
 /// Whether the embedder already has exactly the requester's rights.
@@ -136,69 +149,4 @@ fn is_self(requester: &Requester) -> bool {
     asked.dedup();
     groups.dedup();
     groups == asked
-}
-
-/// Opens sources in a copy of this process, so that the embedder's own ids, dumpable flag and parent-death signal stay.
-fn open_as(
-    requester: &Requester,
-    wanted: &[Wanted<'_>],
-) -> Result<Vec<Result<OwnedFd, Errno>>, Error> {
-    let failed = |call| {
-        move |source| Error::Requester {
-            uid: requester.uid,
-            call,
-            source,
-        }
-    };
-    let ids = Ids {
-        uid: requester.uid,
-        gid: requester.gid,
-        groups: &requester.groups,
-    };
-    let [ours, theirs] = process::socket_pair()
-        .map_err(failed("socketpair"))?
-        .map(own);
-    // A handler of the embedder must not run in the copy.
-    let mask = process::block_signals().map_err(failed("pthread_sigmask"))?;
-    #[expect(unsafe_code, reason = "the copy runs `serve` and nothing else")]
-    // SAFETY: `serve` is async-signal-safe, as the lint header of its file demands, and never returns.
-    let forked = unsafe { process::fork_silent() };
-    if let Ok(0) = forked {
-        resolver::serve(theirs.as_raw_fd(), &ids, wanted);
-    }
-    let restored = process::change_mask(&mask);
-    drop(theirs);
-    let child = forked.map_err(failed("clone3"))?;
-    let answers = collect(ours.as_raw_fd(), wanted.len());
-    // Closed first: a copy that still writes then fails instead of waiting.
-    drop(ours);
-    process::reap(child).map_err(failed("waitpid"))?;
-    restored.map_err(failed("pthread_sigmask"))?;
-    answers.map_err(|(call, source)| Error::Requester {
-        uid: requester.uid,
-        call,
-        source,
-    })
-}
-
-type Answers = Vec<Result<OwnedFd, Errno>>;
-
-fn collect(socket: RawFd, count: usize) -> Result<Answers, (&'static str, Errno)> {
-    let receive = || process::receive_number(socket).map_err(|errno| ("recvmsg", errno));
-    let (report, _) = receive()?;
-    if report != 0 {
-        let position = usize::try_from(report >> 16).unwrap_or(usize::MAX);
-        let call = IDENTITY_CALLS.get(position).copied().unwrap_or("setresuid");
-        return Err((call, raw(report & 0xffff)));
-    }
-    (0..count)
-        .map(|_| match receive()? {
-            (_, Some(fd)) => Ok(Ok(own(fd))),
-            (number, None) => Ok(Err(raw(number))),
-        })
-        .collect()
-}
-
-fn raw(number: c_uint) -> Errno {
-    Errno::from_raw(i32::try_from(number).unwrap_or(libc::EIO))
 }

@@ -1,4 +1,4 @@
-//! The process that opens sources with the requester's rights: its birth, its ids and its messages.
+//! The process that opens sources with the requester's rights: its birth, its ids and its end.
 
 #![deny(
     clippy::std_instead_of_core,
@@ -20,47 +20,41 @@
 
 use core::{
     ffi::{c_int, c_uint},
-    mem::{offset_of, zeroed},
-    ptr::null_mut,
+    mem::zeroed,
+    ptr::{null, null_mut},
 };
 
 use sandbox_core::{
     Errno,
-    sys::{check, check_int, errno, retry},
+    sys::{check, check_int, retry},
 };
 
-/// One descriptor as the control message of sendmsg(2).
-///
-/// Written out because the `CMSG_*` macros compute pointers into untyped bytes; a test compares the layouts.
-#[repr(C)]
-struct Passed {
-    header: libc::cmsghdr,
-    fd: c_int,
-}
-
-/// Bytes of [`Passed`] that count, without the padding behind.
-const PASSED_LEN: usize = offset_of!(Passed, fd).saturating_add(size_of::<c_int>());
-
-/// A pair of connected sockets that keep messages apart.
-pub(crate) fn socket_pair() -> Result<[c_int; 2], Errno> {
-    let mut pair = [-1; 2];
-    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
-    // SAFETY: `pair` has room for the two descriptors.
-    check_int(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, pair.as_mut_ptr()) })?;
-    Ok(pair)
+/// Which side of [`fork_silent`] this is.
+pub(crate) enum Forked {
+    /// The copy.
+    Copy,
+    /// The process that made it, with a pidfd of the copy.
+    Parent(c_int),
 }
 
 /// A copy of this process with its own memory and without a signal at its end, so that no handler or `wait` of the
-/// embedder sees it. 0 in the copy.
+/// embedder sees it.
 ///
 /// # Safety
 /// In the copy only async-signal-safe code may run, and it must end by `exit_now`.
-pub(crate) unsafe fn fork_silent() -> Result<libc::pid_t, Errno> {
+pub(crate) unsafe fn fork_silent() -> Result<Forked, Errno> {
+    let mut pidfd: c_int = -1;
     // SAFETY: an all-zero `clone_args` is valid: no shared resource, no stack of its own, no exit signal.
-    let args: libc::clone_args = unsafe { zeroed() };
-    // SAFETY: `args` is a live `clone_args` of the size given; the copy is bound by this function's contract.
+    let mut args: libc::clone_args = unsafe { zeroed() };
+    args.flags = u64::from(libc::CLONE_PIDFD.unsigned_abs());
+    args.pidfd = (&raw mut pidfd).expose_provenance() as u64;
+    // SAFETY: `args` is a live `clone_args` of the size given, `pidfd` lives as long; the copy is bound by this
+    // function's contract.
     let ret = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) };
-    super::descriptor(ret)
+    match check(ret)? {
+        0 => Ok(Forked::Copy),
+        _ => Ok(Forked::Parent(pidfd)),
+    }
 }
 
 /// Blocks every signal for this thread and returns the old mask.
@@ -83,11 +77,68 @@ pub(crate) fn change_mask(mask: &libc::sigset_t) -> Result<libc::sigset_t, Errno
     }
 }
 
+/// Waits until one of the descriptors can be read or has ended, at most `timeout_ms`; which of them.
+pub(crate) fn wait_readable<const N: usize>(
+    fds: [c_int; N],
+    timeout_ms: c_int,
+) -> Result<[bool; N], Errno> {
+    let mut polled = fds.map(|fd| libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    });
+    let count = libc::nfds_t::try_from(N).map_err(|_| Errno::from_raw(libc::EINVAL))?;
+    // SAFETY: `polled` is live and has `count` entries.
+    check_int(unsafe { libc::poll(polled.as_mut_ptr(), count, timeout_ms) })?;
+    Ok(polled.map(|one| one.revents != 0))
+}
+
+/// Ends a process; one that has ended already is not an error.
+pub(crate) fn kill(pidfd: c_int) -> Result<(), Errno> {
+    let none: *const libc::siginfo_t = null();
+    // SAFETY: a null siginfo is allowed.
+    let ret = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, libc::SIGKILL, none, 0) };
+    match check(ret) {
+        Err(errno) if errno.raw() != libc::ESRCH => Err(errno),
+        _ => Ok(()),
+    }
+}
+
 /// Waits for the end of a child that [`fork_silent`] made.
-pub(crate) fn reap(child: libc::pid_t) -> Result<(), Errno> {
+pub(crate) fn reap(pidfd: c_int) -> Result<(), Errno> {
     // __WALL: a child without an exit signal is invisible to a plain wait.
-    // SAFETY: a null status pointer is allowed.
-    retry(|| check_int(unsafe { libc::waitpid(child, null_mut(), libc::__WALL) })).map(drop)
+    let options = libc::WEXITED | libc::__WALL;
+    retry(|| {
+        let none: *mut libc::siginfo_t = null_mut();
+        let usage: *mut libc::rusage = null_mut();
+        // SAFETY: null pointers are allowed for both results.
+        check(unsafe {
+            libc::syscall(libc::SYS_waitid, libc::P_PIDFD, pidfd, none, options, usage)
+        })
+    })
+    .map(drop)
+}
+
+/// Closes every descriptor but `kept`.
+///
+/// # Kernel
+/// 5.9.
+pub(crate) fn close_all_but(kept: c_int) -> Result<(), Errno> {
+    let kept = c_uint::try_from(kept).map_err(|_| Errno::from_raw(libc::EBADF))?;
+    let close = |first: c_uint, last: c_uint| {
+        // SAFETY: takes numbers; the caller has no other descriptor in use.
+        check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+    };
+    if let Some(below) = kept.checked_sub(1) {
+        close(0, below)?;
+    }
+    close(kept.saturating_add(1), c_uint::MAX)
+}
+
+/// Forbids others of the same uid to trace this process and to read its memory.
+pub(crate) fn hide() -> Result<(), Errno> {
+    // SAFETY: takes numbers.
+    check_int(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) }).map(drop)
 }
 
 /// Sets the supplementary groups of this thread. The libc function would signal all threads of a process of which only
@@ -142,63 +193,6 @@ pub(crate) fn has_capabilities() -> Result<bool, Errno> {
     Ok(low | high != 0)
 }
 
-/// Sends one number, with a descriptor where there is one.
-pub(crate) fn send_number(socket: c_int, number: c_uint, fd: Option<c_int>) -> Result<(), Errno> {
-    let mut bytes = number.to_ne_bytes();
-    let mut text = libc::iovec {
-        iov_base: bytes.as_mut_ptr().cast(),
-        iov_len: bytes.len(),
-    };
-    // SAFETY: an all-zero `Passed` is valid: numbers only.
-    let mut passed: Passed = unsafe { zeroed() };
-    // SAFETY: an all-zero `msghdr` is valid: no address, no data, no control message.
-    let mut message: libc::msghdr = unsafe { zeroed() };
-    message.msg_iov = &raw mut text;
-    message.msg_iovlen = 1;
-    if let Some(fd) = fd {
-        passed.header.cmsg_level = libc::SOL_SOCKET;
-        passed.header.cmsg_type = libc::SCM_RIGHTS;
-        passed.header.cmsg_len = PASSED_LEN as _;
-        passed.fd = fd;
-        message.msg_control = (&raw mut passed).cast();
-        message.msg_controllen = size_of::<Passed>() as _;
-    }
-    retry(|| {
-        // SAFETY: `message` points to `text`, `bytes` and `passed`, which all live until the call returns.
-        let sent = unsafe { libc::sendmsg(socket, &raw const message, libc::MSG_NOSIGNAL) };
-        if sent < 0 { Err(errno()) } else { Ok(()) }
-    })
-}
-
-/// Receives what [`send_number`] sent; `EPIPE` where the sender is gone.
-pub(crate) fn receive_number(socket: c_int) -> Result<(c_uint, Option<c_int>), Errno> {
-    let mut bytes = [0; size_of::<c_uint>()];
-    let mut text = libc::iovec {
-        iov_base: bytes.as_mut_ptr().cast(),
-        iov_len: bytes.len(),
-    };
-    // SAFETY: an all-zero `Passed` is valid: numbers only.
-    let mut passed: Passed = unsafe { zeroed() };
-    // SAFETY: an all-zero `msghdr` is valid.
-    let mut message: libc::msghdr = unsafe { zeroed() };
-    message.msg_iov = &raw mut text;
-    message.msg_iovlen = 1;
-    message.msg_control = (&raw mut passed).cast();
-    message.msg_controllen = size_of::<Passed>() as _;
-    let received = retry(|| {
-        // SAFETY: `message` points to `text`, `bytes` and `passed`, which all live until the call returns.
-        let received = unsafe { libc::recvmsg(socket, &raw mut message, libc::MSG_CMSG_CLOEXEC) };
-        usize::try_from(received).map_err(|_| errno())
-    })?;
-    if received != bytes.len() {
-        return Err(Errno::from_raw(libc::EPIPE));
-    }
-    let has_fd = message.msg_controllen != 0
-        && passed.header.cmsg_level == libc::SOL_SOCKET
-        && passed.header.cmsg_type == libc::SCM_RIGHTS;
-    Ok((c_uint::from_ne_bytes(bytes), has_fd.then_some(passed.fd)))
-}
-
 /// The effective ids of this process.
 pub(crate) fn effective_ids() -> (libc::uid_t, libc::gid_t) {
     // SAFETY: takes nothing and cannot fail.
@@ -214,20 +208,4 @@ pub(crate) fn getgroups(groups: &mut [libc::gid_t]) -> Result<usize, Errno> {
     // SAFETY: the slice is live and has the room it says.
     let count = check_int(unsafe { libc::getgroups(room, groups.as_mut_ptr()) })?;
     usize::try_from(count).map_err(|_| Errno::from_raw(libc::EINVAL))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{PASSED_LEN, Passed};
-
-    #[test]
-    #[expect(clippy::disallowed_macros, reason = "a test may panic")]
-    fn the_control_message_has_the_layout_of_the_macros() {
-        // SAFETY: CMSG_LEN and CMSG_SPACE compute with numbers only.
-        let len = unsafe { libc::CMSG_LEN(4) };
-        // SAFETY: as above.
-        let space = unsafe { libc::CMSG_SPACE(4) };
-        assert_eq!(PASSED_LEN, len as usize);
-        assert_eq!(size_of::<Passed>(), space as usize);
-    }
 }
