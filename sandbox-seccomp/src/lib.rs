@@ -11,7 +11,7 @@
 //!   aarch64) is accepted and has no effect, so that one policy serves all architectures.
 //! * A policy that would stop the start itself is refused: the failure would look like the contestant's.
 //!
-//! The program is a balanced tree over the numbers, about seven comparisons deep for [`Policy::judge`]. Numbers whose
+//! The program is a balanced tree over the numbers, about eight comparisons deep for [`Policy::judge`]. Numbers whose
 //! decision needs no argument are decided without loading one, since the kernel (5.11) then caches "allowed" in a bitmap
 //! and does not run the filter at all.
 //!
@@ -25,7 +25,7 @@
 //! let filter = Policy::judge()
 //!     .rule("socket", Action::Errno(Errno::from_raw(13)))
 //!     .prepare()?;
-//! assert!(filter.len() < 400);
+//! assert!(filter.len() < 350);
 //! # Ok::<(), sandbox_seccomp::Error>(())
 //! ```
 
