@@ -196,3 +196,70 @@ fn a_copy_that_the_requester_stops_holds_the_embedder_for_the_deadline_at_most()
         assert_eq!(children(embedder), [0; 0], "a copy was left");
     });
 }
+
+/// Answers the first request of a FUSE filesystem, reads the next and never answers it.
+fn silent_fuse(device: &mut fs::File) {
+    use std::io::{Read as _, Write as _};
+    let mut request = vec![0; 1 << 17];
+    assert!(device.read(&mut request).unwrap() > 0);
+    let unique = request.get(8..16).unwrap().to_owned();
+    // fuse_out_header, then fuse_init_out: version 7.31, max_write 4096.
+    let mut answer = [0_u8; 80];
+    answer[..4].copy_from_slice(&80_u32.to_ne_bytes());
+    answer[8..16].copy_from_slice(&unique);
+    answer[16..20].copy_from_slice(&7_u32.to_ne_bytes());
+    answer[20..24].copy_from_slice(&31_u32.to_ne_bytes());
+    answer[36..40].copy_from_slice(&4096_u32.to_ne_bytes());
+    assert_eq!(device.write(&answer).unwrap(), answer.len());
+    assert!(device.read(&mut request).unwrap() > 0);
+}
+
+#[test]
+#[expect(unsafe_code, reason = "mounts")]
+fn a_fuse_source_that_never_answers_leaves_neither_a_hang_nor_a_zombie() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    in_child(|| {
+        support::private_mounts();
+        let mut device = fs::File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/fuse")
+            .unwrap();
+        let options = format!(
+            "fd={},rootmode=40000,user_id=0,group_id=0,allow_other",
+            device.as_raw_fd()
+        );
+        let options = std::ffi::CString::new(options).unwrap();
+        let at = std::ffi::CString::new(dir.path().to_str().unwrap()).unwrap();
+        let kind = c"fuse".as_ptr();
+        // SAFETY: all strings are live.
+        let ret = unsafe { libc::mount(kind, at.as_ptr(), kind, 0, options.as_ptr().cast()) };
+        support::check("mount", ret.into());
+        let daemon = std::thread::spawn(move || {
+            silent_fuse(&mut device);
+            device
+        });
+        let me = std::process::id();
+        let start = Instant::now();
+        assert!(timed_out(
+            bind(dir.path().join("file")).requester(user()).prepare()
+        ));
+        assert!(
+            start.elapsed() < Duration::from_secs(15),
+            "{:?}",
+            start.elapsed()
+        );
+        let device = daemon.join().unwrap();
+        // SIGKILL does not end it: without this the test would prove less than its name says.
+        let left = children(me);
+        assert_eq!(left.len(), 1, "{left:?}");
+        let threads = || fs::read_dir("/proc/self/task").unwrap().count();
+        // Closing the device fails all requests; the copy ends, the thread reaps it and ends too.
+        drop(device);
+        while threads() > 1 {
+            std::thread::yield_now();
+        }
+        assert_eq!(children(me), [0; 0], "a copy was left");
+    });
+}
