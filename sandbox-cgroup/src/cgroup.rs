@@ -291,10 +291,8 @@ impl Counters {
                 self.memory_peak = Counter::open(node, "memory.max_usage_in_bytes", number)?;
                 self.oom_kills = Counter::open(node, "memory.oom_control", v1::oom_kills)?;
                 self.limit_hits = Counter::open(node, "memory.failcnt", number)?;
-                if node.path.join("memory.memsw.failcnt").exists() {
-                    let counter = Counter::open(node, "memory.memsw.failcnt", number)?;
-                    self.swap_limit_hits = Some(counter);
-                }
+                let joint = Counter::open(node, "memory.memsw.failcnt", number)?;
+                self.swap_limit_hits = joint.is_open().then_some(joint);
             }
             HierarchyVersion::V2 => {
                 // The local events: the others count groups below as well.

@@ -38,6 +38,11 @@ impl Counter {
         }
     }
 
+    /// Whether the kernel has the file.
+    pub(crate) fn is_open(&self) -> bool {
+        self.source.is_ok()
+    }
+
     pub(crate) fn read(&self) -> Reading<u64> {
         let file = match &self.source {
             Ok(file) => file,

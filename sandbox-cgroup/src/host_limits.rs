@@ -6,6 +6,9 @@ use sandbox_core::{Bytes, CpuSet, Errno, Limits};
 
 use crate::{Error, sys};
 
+/// `RESERVED_PIDS` of the kernel, and one.
+const SMALLEST_PID_MAX: u32 = 301;
+
 /// Refuses what is beyond the machine. The CPUs are compared with those of the cgroup parent, elsewhere.
 pub(crate) fn check(limits: &Limits) -> Result<(), Error> {
     if let Some(memory) = limits.memory {
@@ -17,7 +20,8 @@ pub(crate) fn check(limits: &Limits) -> Result<(), Error> {
             return Err(Error::beyond_memory(memory, Bytes::new(total)));
         }
     }
-    if let Some(processes) = limits.processes {
+    // Up to the smallest value that the kernel takes for it, nobody needs to look.
+    if let Some(processes) = limits.processes.filter(|n| *n > SMALLEST_PID_MAX) {
         // The kernel hands out ids below this number.
         let path = "/proc/sys/kernel/pid_max";
         let text = fs::read_to_string(path).map_err(Error::read(path))?;

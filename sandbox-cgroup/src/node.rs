@@ -5,7 +5,7 @@ use std::{
     io::{ErrorKind, Write as _},
     os::{
         fd::AsFd as _,
-        unix::fs::{DirBuilderExt as _, MetadataExt as _},
+        unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _},
     },
     path::{Path, PathBuf},
 };
@@ -95,19 +95,19 @@ impl Node {
     pub(crate) fn apply(&self, settings: &[Setting]) -> Result<(), Error> {
         for setting in settings {
             let path = self.path.join(setting.file);
-            match setting.absent {
-                Absent::NoSwap if !path.exists() => {
-                    if swap_is_active()? {
-                        return Err(Error::SwapUnaccounted { path });
-                    }
-                    continue;
-                }
-                Absent::Nothing if !path.exists() => continue,
-                _ => {}
-            }
             let wrote = setting.written();
-            write(&path, &wrote)?;
-            let read = fs::read_to_string(&path).map_err(Error::read(&path))?;
+            let read = match write_and_read(&path, &wrote) {
+                Err(error) if error.errno() == Some(Errno::from_raw(libc::ENOENT)) => {
+                    match setting.absent {
+                        Absent::Fails => return Err(error),
+                        Absent::NoSwap if swap_is_active()? => {
+                            return Err(Error::SwapUnaccounted { path });
+                        }
+                        Absent::NoSwap | Absent::Nothing => continue,
+                    }
+                }
+                other => other?,
+            };
             if !setting.confirmed_by(&read, sys::page_size()) {
                 return Err(Error::ReadBack {
                     path,
@@ -202,6 +202,22 @@ pub(crate) fn write(path: &Path, value: &str) -> Result<(), Error> {
             value: value.to_owned(),
             source: Errno::from_io(&error),
         })
+}
+
+/// [`write`], and what the file then says. By one descriptor: opening is the dear part, and each run does this for every
+/// limit.
+fn write_and_read(path: &Path, value: &str) -> Result<String, Error> {
+    let mut file = open(path, OpenOptions::new().read(true).write(true))?;
+    file.write_all(value.as_bytes())
+        .map_err(|error| Error::Write {
+            path: path.to_owned(),
+            value: value.to_owned(),
+            source: Errno::from_io(&error),
+        })?;
+    // Longer than any limit; a list of CPUs that is longer still would not compare equal.
+    let mut text = [0; 4096];
+    let length = file.read_at(&mut text, 0).map_err(Error::read(path))?;
+    Ok(String::from_utf8_lossy(text.get(..length).unwrap_or_default()).into_owned())
 }
 
 /// Whether the machine has any swap; proc(5): one line of headings, then one line each.

@@ -76,13 +76,11 @@ pub(crate) fn capabilities() -> Result<[CapabilityWord; 2], Errno> {
 /// Takes every capability out of the bounding set and reads each back. The kernel says `EINVAL` after its last one.
 pub(crate) fn drop_bounding_set() -> Result<(), Errno> {
     for capability in 0..64 as c_ulong {
-        match prctl(libc::PR_CAPBSET_READ, capability, 0) {
-            Ok(0) => continue,
+        match prctl(libc::PR_CAPBSET_DROP, capability, 0) {
             Ok(_) => {}
             Err(errno) if errno.raw() == libc::EINVAL => return Ok(()),
             Err(errno) => return Err(errno),
         }
-        prctl(libc::PR_CAPBSET_DROP, capability, 0)?;
         if prctl(libc::PR_CAPBSET_READ, capability, 0)? != 0 {
             return Err(Errno::from_raw(libc::ENOTRECOVERABLE));
         }
