@@ -161,6 +161,42 @@ fn plain(program: &Path) -> Duration {
     elapsed
 }
 
+/// What bubblewrap (Debian's bwrap) needs for the same program, with the same namespaces and the like of a root, but without
+/// cgroup and filter. `None` where it is not installed.
+fn peer(program: &Path, inside: &str) -> Option<Duration> {
+    let bwrap = Path::new("/usr/bin/bwrap");
+    if !bwrap.exists() {
+        return None;
+    }
+    let mut command = Plain::new(bwrap);
+    command.args(["--unshare-all", "--new-session", "--die-with-parent"]);
+    command.args(["--uid", "60042", "--gid", "60042"]);
+    command.args(["--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin"]);
+    command.args([
+        "--symlink",
+        "usr/lib",
+        "/lib",
+        "--symlink",
+        "usr/lib64",
+        "/lib64",
+    ]);
+    command.args(["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]);
+    if !inside.starts_with("/bin") {
+        command.arg("--ro-bind").arg(program).arg(inside);
+    }
+    command
+        .arg(inside)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let start = Instant::now();
+    let status = command.status().expect("spawn bwrap");
+    let elapsed = start.elapsed();
+    assert!(status.success(), "bwrap: {status}");
+    Some(elapsed)
+}
+
 fn boxed(sandbox: &Sandbox) -> Duration {
     let start = Instant::now();
     let running = sandbox
@@ -220,39 +256,45 @@ fn main() {
         .map(|(_, host, inside)| sandbox(host, inside))
         .collect();
 
-    let mut times = vec![(Vec::new(), Vec::new()); programs.len()];
+    let mut times = vec![[const { Vec::new() }; 3]; programs.len()];
     for round in 0..options.rounds + 5 {
-        for ((program, sandbox), times) in programs.iter().zip(&boxes).zip(&mut times) {
+        for (((_, program, inside), sandbox), times) in programs.iter().zip(&boxes).zip(&mut times)
+        {
             thread::sleep(PAUSE);
-            let plain = plain(&program.1);
+            let plain = Some(plain(program));
             thread::sleep(PAUSE);
-            let boxed = boxed(sandbox);
+            let boxed = Some(boxed(sandbox));
+            thread::sleep(PAUSE);
+            let peer = peer(program, inside);
             // The first rounds fill caches.
             if round >= 5 {
-                times.0.push(plain);
-                times.1.push(boxed);
+                for (list, time) in times.iter_mut().zip([plain, boxed, peer]) {
+                    list.extend(time);
+                }
             }
         }
     }
     report(&format!(
-        "{} rounds, {:?} pauses, {} MiB resident, {} extra mounts",
+        "{} rounds, {:?} pauses, {} MiB resident, {} extra mounts; median and p95 in µs, ratio of medians",
         options.rounds,
         PAUSE,
         ballast.len() >> 20,
         options.mounts
     ));
-    report("program        plain median/p95 µs   sandbox median/p95 µs   ratio of medians");
-    for ((name, ..), (mut plain, mut boxed)) in programs.iter().zip(times) {
-        plain.sort_unstable();
-        boxed.sort_unstable();
-        let us = |d: Duration| d.as_micros();
-        report(&format!(
-            "{name:<14} {:>9} / {:<9} {:>11} / {:<9} {:>8.2}",
-            us(at(&plain, 50)),
-            us(at(&plain, 95)),
-            us(at(&boxed, 50)),
-            us(at(&boxed, 95)),
-            at(&boxed, 50).as_secs_f64() / at(&plain, 50).as_secs_f64()
-        ));
+    for ((name, ..), times) in programs.iter().zip(&mut times) {
+        times.iter_mut().for_each(|list| list.sort_unstable());
+        let base = at(&times[0], 50);
+        for (what, list) in ["plain", "sandbox", "bwrap"].iter().zip(times.iter()) {
+            if list.is_empty() {
+                report(&format!("{name:<13} {what:<8} not run: not installed"));
+                continue;
+            }
+            report(&format!(
+                "{name:<13} {what:<8} {:>7} {:>7} {:>7.2}",
+                at(list, 50).as_micros(),
+                at(list, 95).as_micros(),
+                at(list, 50).as_secs_f64() / base.as_secs_f64()
+            ));
+        }
     }
 }
