@@ -14,7 +14,7 @@ use std::{
 
 use sandbox_core::Bytes;
 use sandbox_fs::{Error, KeptDir, KeptKind, MountFlags, RootSpec};
-use support::{ROOMY, in_child, in_kept_box, mount_tmpfs, private_mounts};
+use support::{ROOMY, in_child, in_kept_box, mount_tmpfs, private_room};
 
 fn special(path: &str, kind: u32, device: u64) {
     let path = CString::new(path).unwrap();
@@ -143,7 +143,7 @@ fn a_directory_with_more_names_than_one_call_returns_is_listed_in_full() {
 #[test]
 fn a_mount_below_a_kept_directory_is_not_entered() {
     in_child(|| {
-        private_mounts();
+        private_room();
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("below")).unwrap();
         mount_tmpfs(&dir.path().join("below"));

@@ -7,14 +7,14 @@ use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, path::Pa
 use sandbox_core::Bytes;
 use sandbox_fs::{FileMode, MountFlags, Quota, RootSpec};
 use support::{
-    ROOMY, USER, become_user, errno, in_box, in_child, mount_tmpfs, own_mounts, private_mounts,
+    ROOMY, USER, become_user, errno, in_box, in_child, mount_tmpfs, own_mounts, private_room,
 };
 
 const W: MountFlags = MountFlags::WRITABLE;
 
 /// A directory of the host with a file, and a tmpfs mounted below it in the caller's namespace.
 fn tree_with_submount() -> tempfile::TempDir {
-    private_mounts();
+    private_room();
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "x").unwrap();
     let below = dir.path().join("below");
@@ -245,7 +245,7 @@ fn dev_has_working_devices_and_no_others() {
 #[test]
 fn device_nodes_in_a_bind_work_only_with_the_flag() {
     in_child(|| {
-        private_mounts();
+        private_room();
         let dir = tempfile::tempdir().unwrap();
         mount_tmpfs(dir.path());
         let node = std::ffi::CString::new(format!("{}/null", dir.path().display())).unwrap();

@@ -261,9 +261,15 @@ pub(crate) fn private_mounts() {
     own_mount_namespace(libc::MS_PRIVATE);
 }
 
+/// As [`private_mounts`], and later temporary directories are its own too: on the host, one with a mount inside would stay.
+pub(crate) fn private_room() {
+    private_mounts();
+    mount_tmpfs(&std::env::temp_dir());
+}
+
 /// As [`private_mounts`], and every mount in there is shared, as systemd makes them.
 pub(crate) fn shared_mounts() {
-    own_mount_namespace(libc::MS_PRIVATE);
+    private_room();
     own_mount_namespace(libc::MS_SHARED);
 }
 
