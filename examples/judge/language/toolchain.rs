@@ -148,11 +148,16 @@ impl Invoker {
 
     fn places(&self) -> Vec<PathBuf> {
         let path = env::var_os("PATH").unwrap_or_default();
-        let cargo = self.home.iter().map(|home| home.join(".cargo/bin"));
+        let root = home_of(0);
+        let cargo = self
+            .home
+            .iter()
+            .chain(&root)
+            .map(|home| home.join(".cargo/bin"));
         env::split_paths(&path)
             .filter(|directory| directory.is_absolute())
             .chain(cargo)
-            .chain(["/usr/bin", "/usr/local/bin", "/root/.cargo/bin"].map(PathBuf::from))
+            .chain(["/usr/bin", "/usr/local/bin"].map(PathBuf::from))
             .collect()
     }
 }
