@@ -94,9 +94,9 @@ fn options() -> Options {
     options
 }
 
-/// Adds `count` mounts in a mount namespace of this process only.
+/// Mounts a tmpfs on the directory and `count` more in it, in a mount namespace of this process only.
 #[expect(unsafe_code, reason = "unshare and mount, in a benchmark")]
-fn add_mounts(directory: &Path, count: usize) {
+fn add_mounts(directory: &mut WorkDir, count: usize) {
     // SAFETY: plain flags; the process is single-threaded here.
     let ret = unsafe { libc::unshare(libc::CLONE_NEWNS) };
     assert_eq!(ret, 0, "unshare needs root");
@@ -105,39 +105,48 @@ fn add_mounts(directory: &Path, count: usize) {
     // SAFETY: live C strings and null data.
     let ret = unsafe { libc::mount(none, c"/".as_ptr(), none, private, none.cast()) };
     assert_eq!(ret, 0, "mount private");
-    for i in 0..count {
-        let target = directory.join(format!("mount{i}"));
-        fs::create_dir(&target).expect("create a mount point");
+    let mount = |target: &Path| {
         let target = CString::new(target.as_os_str().as_bytes()).expect("no NUL");
+        let kind = c"tmpfs".as_ptr();
         // SAFETY: live C strings and null data.
-        let ret = unsafe {
-            libc::mount(
-                c"none".as_ptr(),
-                target.as_ptr(),
-                c"tmpfs".as_ptr(),
-                0,
-                none.cast(),
-            )
-        };
+        let ret = unsafe { libc::mount(kind, target.as_ptr(), kind, 0, none.cast()) };
         assert_eq!(ret, 0, "mount a tmpfs");
+    };
+    mount(&directory.path);
+    directory.mounted = true;
+    for i in 0..count {
+        let target = directory.path.join(format!("mount{i}"));
+        fs::create_dir(&target).expect("create a mount point");
+        mount(&target);
     }
 }
 
-struct WorkDir(PathBuf);
+struct WorkDir {
+    path: PathBuf,
+    /// Something is mounted on it, in a mount namespace of this process.
+    mounted: bool,
+}
 
 impl WorkDir {
     fn new() -> Self {
         let path = std::env::temp_dir().join(format!("sandbox-bench-{}", std::process::id()));
         fs::create_dir(&path).expect("create the work directory");
-        Self(path)
+        let mounted = false;
+        Self { path, mounted }
     }
 }
 
 impl Drop for WorkDir {
+    #[expect(unsafe_code, reason = "umount, in a benchmark")]
     fn drop(&mut self) {
-        // The mounts below are this process's own and end with it; what cannot be removed now is an empty directory.
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            report(&format!("left {} behind: {error}", self.0.display()));
+        if self.mounted {
+            let path = CString::new(self.path.as_os_str().as_bytes()).expect("no NUL");
+            // SAFETY: a live C string; the mounts are those of `add_mounts`.
+            let ret = unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
+            assert_eq!(ret, 0, "detach the mounts");
+        }
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            report(&format!("left {} behind: {error}", self.path.display()));
         }
     }
 }
@@ -239,12 +248,12 @@ fn at(sorted: &[Duration], percent: usize) -> Duration {
 
 fn main() {
     let options = options();
-    let directory = WorkDir::new();
+    let mut directory = WorkDir::new();
     if options.mounts > 0 {
-        add_mounts(&directory.0, options.mounts);
+        add_mounts(&mut directory, options.mounts);
     }
     let ballast = vec![1_u8; options.ballast << 20];
-    let no_op = directory.0.join("noop");
+    let no_op = directory.path.join("noop");
     fs::write(&no_op, no_op_program()).expect("write the program");
     fs::set_permissions(&no_op, fs::Permissions::from_mode(0o755)).expect("make it executable");
     let programs = [
