@@ -34,7 +34,8 @@ fn allocate(stop: &AtomicBool, count: &AtomicU64) {
 fn print(stop: &AtomicBool, count: &AtomicU64) {
     while !stop.load(Ordering::Relaxed) {
         let mut stdout = io::stdout().lock();
-        stdout.flush().expect("open");
+        // Only the lock matters here; what the harness has buffered may have nowhere to go in this copy.
+        black_box(stdout.flush().is_ok());
         black_box(std::env::vars_os().count());
         black_box(format!("{:?}", thread::current()));
         count.fetch_add(1, Ordering::Relaxed);
