@@ -65,6 +65,12 @@ fn the_dead_take_no_room() {
     let finished = limited.run(&["orphans", "300"]);
     assert_eq!(boxes::said(&finished), "all reaped\n");
     assert_judged(&finished, Verdict::Ok, Basis::ExitStatus);
+
+    // The same, but that init is not the one to reap.
+    let twin = limited.run(&["orphans-unreaped", "300"]);
+    let said = boxes::said(&twin);
+    assert!(said.starts_with("refused after "), "{said}");
+    assert_judged(&twin, Verdict::ProcessLimit, Basis::ForkDenied);
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 #![expect(unsafe_code, reason = "sets a signal handler")]
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
 
 use crate::{
     Subcommand,
@@ -22,6 +25,13 @@ pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
     }),
     ("orphan-spin", |args| orphan_spin(number(args, 0))),
     ("orphans", |args| orphans(number(args, 0))),
+    ("orphans-unreaped", |args| {
+        adopt_orphans();
+        orphans(number(args, 0));
+    }),
+    ("compete", |args| {
+        compete(number(args, 0), number(args, 1), number(args, 2));
+    }),
     ("stop-self", |_| stop_self()),
     ("kill", kill),
     ("kill-everyone", |_| kill_everyone()),
@@ -131,24 +141,78 @@ fn orphan_spin(millis: usize) {
     say("spun to the end");
 }
 
-/// So many short-lived grandchildren that only init can reap, one after the other.
+/// Orphans come to this process instead of to init, and it never waits for them.
+fn adopt_orphans() {
+    let option = libc::PR_SET_CHILD_SUBREAPER.unsigned_abs() as usize;
+    call(libc::SYS_prctl, [option, 1, 0, 0, 0, 0]).expect("prctl");
+}
+
+/// So many short-lived grandchildren that only their reaper can make room after, one after the other.
 fn orphans(count: usize) {
-    let patiently = || loop {
-        // init reaps in its own time: a refusal that passes is no failure.
-        match fork() {
-            Err(libc::EAGAIN) => std::thread::yield_now(),
-            other => break other.expect("fork"),
+    let patiently = || {
+        let started = Instant::now();
+        loop {
+            // init reaps in its own time: a refusal that passes is no failure.
+            match fork() {
+                Err(libc::EAGAIN) if started.elapsed() < Duration::from_secs(2) => {
+                    std::thread::yield_now();
+                }
+                other => break other,
+            }
         }
     };
-    for _ in 0..count {
-        let child = patiently();
-        if child == 0 {
-            patiently();
-            exit(0);
+    for made in 0..count {
+        let ended_well = patiently().is_ok_and(|child| {
+            if child == 0 {
+                exit(usize::from(patiently().is_err()));
+            }
+            wait(child) == Ok(0)
+        });
+        if !ended_well {
+            say(format!("refused after {made}"));
+            exit(1);
         }
-        wait(child).expect("our child");
     }
     say("all reaped");
+}
+
+/// When standard input ends, so many sessions of one process each burn on one CPU for some time; how much they got.
+fn compete(cpu: usize, millis: usize, sessions: usize) {
+    let mask = [1_u64 << cpu];
+    let address = mask.as_ptr().addr();
+    call(
+        libc::SYS_sched_setaffinity,
+        [0, size_of_val(&mask), address, 0, 0, 0],
+    )
+    .expect("the CPU is there");
+    until_stdin_ends();
+    let until = Instant::now() + Duration::from_millis(millis as u64);
+    let burnt = shared();
+    let children: Vec<_> = (0..sessions)
+        .map(|_| burn_in_session(until, burnt))
+        .collect();
+    for child in children {
+        wait(child).expect("our child");
+    }
+    say(format!(
+        "burnt {}",
+        burnt.load(Ordering::SeqCst) / 1_000_000
+    ));
+}
+
+fn burn_in_session(until: Instant, burnt: &AtomicU64) -> usize {
+    let child = fork().expect("fork");
+    if child == 0 {
+        // With autogroup, each session has a share of its own.
+        call(libc::SYS_setsid, [0; 6]).expect("a child leads no group");
+        while Instant::now() < until {
+            burn(Duration::from_millis(1));
+        }
+        let nanos = thread_cpu_time().as_nanos();
+        burnt.fetch_add(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::SeqCst);
+        exit(0);
+    }
+    child
 }
 
 fn stop_self() {

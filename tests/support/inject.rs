@@ -6,8 +6,12 @@
 #![expect(unsafe_code, reason = "installs a seccomp filter")]
 
 use core::ffi::c_long;
+use std::sync::OnceLock;
 
 use crate::sys;
+
+/// The filter that [`install_armed`] installs; compiled before the clone, after which nothing may be allocated.
+static ARMED: OnceLock<Vec<libc::sock_filter>> = OnceLock::new();
 
 /// A call that is to fail.
 #[derive(Debug, Clone)]
@@ -40,16 +44,12 @@ impl Injection {
 
     /// Installs the filter, for good.
     pub fn install(&self) {
-        let program = self.program();
-        let filter = libc::sock_fprog {
-            len: u16::try_from(program.len()).expect("short"),
-            filter: program.as_ptr().cast_mut(),
-        };
-        // Without CAP_SYS_ADMIN the kernel wants no_new_privs, which is one of the things under test: these tests are root's.
-        let operation = libc::SECCOMP_SET_MODE_FILTER;
-        // SAFETY: the program is live and as long as it says; the kernel copies it.
-        let ret = unsafe { libc::syscall(libc::SYS_seccomp, operation, 0, &raw const filter) };
-        sys::check("seccomp", ret);
+        sys::check("seccomp", install(&self.program()));
+    }
+
+    /// Makes it the one that [`install_armed`] installs; once per process.
+    pub fn arm(&self) {
+        ARMED.set(self.program()).expect("armed once");
     }
 
     fn program(&self) -> Vec<libc::sock_filter> {
@@ -80,6 +80,27 @@ impl Injection {
         program.push(answer(libc::SECCOMP_RET_ERRNO | errno));
         program
     }
+}
+
+/// Installs the armed filter in init or in the payload alone, from a chain; async-signal-safe. Ends the process where it
+/// cannot, which the supervisor sees as a box without a report.
+pub fn install_armed() {
+    let installed = ARMED.get().map_or(-1, |program| install(program));
+    if installed != 0 {
+        sys::exit_now(1);
+    }
+}
+
+fn install(program: &[libc::sock_filter]) -> c_long {
+    let filter = libc::sock_fprog {
+        // Conditions are few; a program that is too long the kernel refuses.
+        len: u16::try_from(program.len()).unwrap_or(u16::MAX),
+        filter: program.as_ptr().cast_mut(),
+    };
+    // Without CAP_SYS_ADMIN the kernel wants no_new_privs, which is one of the things under test: these tests are root's.
+    let operation = libc::SECCOMP_SET_MODE_FILTER;
+    // SAFETY: the program is live and as long as it says; the kernel copies it.
+    unsafe { libc::syscall(libc::SYS_seccomp, operation, 0, &raw const filter) }
 }
 
 fn code(bits: u32) -> u16 {

@@ -136,7 +136,7 @@ impl Setup {
         let running = running.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
         let canceller = running.canceller();
         let mut live = Live {
-            stdin: ours.into(),
+            stdin: Some(ours.into()),
             stdout: BufReader::new(stdout.into()),
             canceller,
             waiter: std::thread::spawn(move || running.wait()),
@@ -149,7 +149,7 @@ impl Setup {
 /// A box that runs while the test looks at it.
 #[derive(Debug)]
 pub struct Live {
-    stdin: File,
+    stdin: Option<File>,
     stdout: BufReader<File>,
     canceller: Canceller,
     waiter: JoinHandle<Result<Finished, Error>>,
@@ -169,6 +169,11 @@ impl Live {
             .expect("a pipe can be read");
         assert!(read > 0, "the payload ended without another line");
         line.trim_end().to_owned()
+    }
+
+    /// Ends the payload's standard input; most payloads go on then.
+    pub fn end_input(&mut self) {
+        self.stdin = None;
     }
 
     /// Ends the run from here.

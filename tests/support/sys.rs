@@ -50,6 +50,12 @@ pub fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// pause(2): until a signal comes that has a handler, or that ends the process.
+pub fn pause() {
+    // SAFETY: no arguments.
+    unsafe { libc::pause() };
+}
+
 /// waitpid(2) of one child: its raw status.
 pub fn wait(child: i32) -> i32 {
     let mut status = 0;

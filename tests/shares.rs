@@ -1,0 +1,69 @@
+//! What the cgroup of a run keeps from its neighbours beside the limits that were asked for: CPU time, and memory in sockets.
+
+use std::{fs, path::PathBuf};
+
+use sandbox_exec::Verdict;
+use sandbox_test_support::{Setup, host, leaks, outside, setup::Live};
+
+const NEEDS: [&str; 5] = ["root", "memory", "pids", "cpuacct", "cpu"];
+
+/// How long the two compete, in milliseconds.
+const TIME: &str = "1500";
+
+/// How many sessions the greedy one opens.
+const SESSIONS: &str = "16";
+
+/// `cgroup.procs` of the root of the hierarchy that shares the CPUs out.
+fn root_of_cpu() -> PathBuf {
+    let groups = leaks::own_cgroups();
+    let shares = |group: &&PathBuf| {
+        ["cpu.shares", "cpu.weight"]
+            .iter()
+            .any(|file| group.join(file).exists())
+    };
+    let group = groups.iter().find(shares).expect("every run has one");
+    let root = group.parent().expect("made in the root");
+    root.join("cgroup.procs")
+}
+
+/// The part of one CPU that a single process gets beside a box of many sessions, of what the two get.
+fn share_beside_a_storm(in_own_group: bool) -> f64 {
+    // Each of them must be able to spend the whole time that it is given, and nothing else may end it.
+    let start = |sessions: &str| -> Live {
+        let setup = Setup::new();
+        let uid = setup.identity.uid;
+        let live = setup.live(&["compete", "0", TIME, sessions]);
+        if !in_own_group {
+            // Its children will be born where it is: in no group, as if there were no cpu controller.
+            let processes = outside::processes_of(uid);
+            let [one] = processes[..] else {
+                panic!("one process, not {processes:?}")
+            };
+            fs::write(root_of_cpu(), one.to_string()).expect("root moves whom it wants");
+        }
+        live
+    };
+    let both = [start("1"), start(SESSIONS)];
+    let burning = both.map(|mut live| {
+        live.end_input();
+        live
+    });
+    let [single, storm] = burning.map(|mut live| {
+        let said = live.line();
+        assert_eq!(live.finish().outcome.judgement.verdict, Verdict::Ok);
+        let burnt = said.strip_prefix("burnt ").expect("what it got");
+        burnt.parse::<f64>().expect("milliseconds")
+    });
+    single / (single + storm)
+}
+
+#[test]
+fn many_sessions_get_no_more_cpu_time_than_one() {
+    if !host::has(&NEEDS) {
+        return;
+    }
+    let share = share_beside_a_storm(true);
+    assert!(share > 0.35, "half is fair; it got {share}");
+    let twin = share_beside_a_storm(false);
+    assert!(twin < 0.2, "without a group, {twin}");
+}
