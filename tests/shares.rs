@@ -2,8 +2,8 @@
 
 use std::{fs, path::PathBuf};
 
-use sandbox_exec::Verdict;
-use sandbox_test_support::{Setup, host, leaks, outside, setup::Live};
+use sandbox_exec::{Bytes, Verdict};
+use sandbox_test_support::{Setup, boxes, host, leaks, outside, setup::Live};
 
 const NEEDS: [&str; 5] = ["root", "memory", "pids", "cpuacct", "cpu"];
 
@@ -66,4 +66,42 @@ fn many_sessions_get_no_more_cpu_time_than_one() {
     assert!(share > 0.35, "half is fair; it got {share}");
     let twin = share_beside_a_storm(false);
     assert!(twin < 0.2, "without a group, {twin}");
+}
+
+/// What a box could put into sockets that nobody reads, in bytes; `None` where it was ended for its memory.
+fn held_in(what: &str, memory: Option<Bytes>) -> Option<u64> {
+    let finished = Setup::new()
+        .limits(|limits| limits.memory = memory)
+        .run(&[what, MIB_IN_SOCKETS]);
+    if finished.outcome.judgement.verdict == Verdict::MemoryLimit {
+        assert_eq!(boxes::said(&finished), "");
+        return None;
+    }
+    let said = boxes::said(&finished);
+    let held = said.trim_end().strip_prefix("held ").expect("what it got");
+    Some(held.parse().expect("bytes"))
+}
+
+const MIB_IN_SOCKETS: &str = "96";
+
+/// Unix sockets are charged like all memory of the kernel.
+#[test]
+fn unix_sockets_count_as_memory() {
+    if !host::has(&NEEDS) {
+        return;
+    }
+    assert_eq!(held_in("unix-buffers", Some(Bytes::mib(32))), None);
+    assert!(held_in("unix-buffers", None) >= Some(96 << 20), "the twin");
+}
+
+/// v1 counts TCP apart and enforces that limit softly: every pair of sockets keeps a little (80 KiB were seen), so that the
+/// number of descriptors bounds the rest.
+#[test]
+fn tcp_buffers_are_bounded() {
+    if !host::has(&NEEDS) {
+        return;
+    }
+    let held = held_in("tcp-buffers", Some(Bytes::mib(32)));
+    assert!(held < Some(48 << 20), "held {held:?}");
+    assert!(held_in("tcp-buffers", None) >= Some(96 << 20), "the twin");
 }

@@ -2,7 +2,13 @@
 
 #![expect(unsafe_code, reason = "owns a raw descriptor")]
 
-use std::{fs::File, io::Write as _, path::Path};
+use std::{
+    fs::File,
+    io::Write,
+    net::{TcpListener, TcpStream},
+    os::unix::net::UnixStream,
+    path::Path,
+};
 
 use crate::{
     Subcommand,
@@ -20,6 +26,8 @@ pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
     ("map", |args| map(number(args, 0))),
     ("fill", |args| fill(text(args, 0), number(args, 1))),
     ("memfd", |args| memfd(number(args, 0))),
+    ("tcp-buffers", |args| tcp_buffers(number(args, 0))),
+    ("unix-buffers", |args| unix_buffers(number(args, 0))),
     ("inodes", |args| inodes(text(args, 0), number(args, 1))),
     ("descriptors", |args| descriptors(number(args, 0))),
     ("inherited", |_| inherited()),
@@ -122,6 +130,47 @@ fn memfd(mib: usize) {
     // SAFETY: the descriptor was just made and has no other owner.
     write_mib(unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) }, mib);
 }
+
+/// Fills the buffers of connection after connection, which nobody reads, up to so many MiB.
+fn tcp_buffers(mib: usize) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("lo is up");
+    let address = listener.local_addr().expect("bound");
+    hold(mib, || {
+        let near = TcpStream::connect(address).ok()?;
+        let (far, _) = listener.accept().ok()?;
+        near.set_nonblocking(true).ok()?;
+        Some((near, far))
+    });
+}
+
+/// As [`tcp_buffers`], with pairs of unix sockets.
+fn unix_buffers(mib: usize) {
+    hold(mib, || {
+        let (near, far) = UnixStream::pair().ok()?;
+        near.set_nonblocking(true).ok()?;
+        Some((near, far))
+    });
+}
+
+fn hold<S: Write>(mib: usize, mut pair: impl FnMut() -> Option<(S, S)>) {
+    let block = vec![7_u8; 64 << 10];
+    let mut kept = Vec::new();
+    let mut held = 0;
+    while held < mib * MIB {
+        let Some((mut near, far)) = pair() else { break };
+        while let Ok(written @ 1..) = near.write(&block) {
+            held += written;
+        }
+        kept.push((near, far));
+        if kept.len() >= SOCKETS {
+            break;
+        }
+    }
+    say(format!("held {held}"));
+}
+
+/// Below the usual limit of descriptors, of which each pair takes two.
+const SOCKETS: usize = 450;
 
 fn inodes(dir: &str, most: usize) {
     for made in 0..most {
