@@ -21,13 +21,17 @@ const CONTROLLERS: [(&str, Controller); 5] = [
 ];
 
 /// The number of the capability in capabilities(7), which a container's root often lacks.
-const CAP_SYS_RESOURCE: u32 = 24;
+pub const CAP_SYS_RESOURCE: u32 = 24;
+
+/// What is no controller.
+const OTHERS: [&str; 3] = ["root", "cap_sys_resource", "own_kernel"];
 
 static DECLARED: OnceLock<BTreeSet<String>> = OnceLock::new();
 
 /// Whether the test may run here: every feature is declared. Otherwise prints why not.
 ///
-/// Features are `root`, `cap_sys_resource`, a controller in whatever hierarchy (`memory`), or in one version (`v1:memory`, `v2:pids`).
+/// Features are `root`, `cap_sys_resource`, `own_kernel` (a throw-away machine, whose settings a test may change), a
+/// controller in whatever hierarchy (`memory`), or in one version (`v1:memory`, `v2:pids`).
 #[must_use]
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
 pub fn has(needs: &[&str]) -> bool {
@@ -79,7 +83,7 @@ fn parse(text: &str) -> BTreeSet<String> {
         .filter(|item| !item.is_empty())
     {
         match item.split_once(':') {
-            None if ["root", "cap_sys_resource"].contains(&item) => {
+            None if OTHERS.contains(&item) => {
                 features.insert(item.to_owned());
             }
             Some((version @ ("v1" | "v2"), list)) => {
@@ -91,7 +95,7 @@ fn parse(text: &str) -> BTreeSet<String> {
                     features.insert(format!("{version}:{name}"));
                 }
             }
-            _ => panic!("{VARIABLE}: {item:?} is not `root`, `cap_sys_resource`, `v1:…` or `v2:…`"),
+            _ => panic!("{VARIABLE}: {item:?} is none of {OTHERS:?}, `v1:…` or `v2:…`"),
         }
     }
     features
@@ -104,6 +108,9 @@ fn found() -> BTreeSet<String> {
     }
     if sys::effective_capabilities() >> CAP_SYS_RESOURCE & 1 == 1 {
         features.insert("cap_sys_resource".to_owned());
+    }
+    if is_emulated() {
+        features.insert("own_kernel".to_owned());
     }
     let hierarchies = Hierarchies::host().expect("/proc is mounted");
     for (name, controller) in CONTROLLERS {

@@ -3,7 +3,14 @@
 #![expect(unsafe_code, reason = "system calls that one test each needs")]
 
 use core::ffi::{CStr, c_int};
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::{
+    ffi::CString,
+    os::{
+        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+};
 
 use crate::sys::check;
 
@@ -101,6 +108,39 @@ pub fn mount_tmpfs(at: &CStr) {
     // SAFETY: three texts and no data.
     let ret = unsafe { libc::mount(kind, at.as_ptr(), kind, 0, core::ptr::null()) };
     check("mount tmpfs", ret.into());
+}
+
+fn text(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_bytes()).expect("no NUL")
+}
+
+/// As [`mount_tmpfs`], anywhere.
+pub fn mount_tmpfs_on(at: &Path) {
+    mount_tmpfs(&text(at));
+}
+
+/// Takes the mount on `at` away; only after [`unshare_mounts`].
+pub fn unmount(at: &Path) {
+    let at = text(at);
+    // SAFETY: a path.
+    check("umount", unsafe { libc::umount2(at.as_ptr(), 0) }.into());
+}
+
+/// Shows `source` in the place of the file `at`; only after [`unshare_mounts`].
+pub fn mount_file(source: &Path, at: &Path) {
+    let (source, at) = (text(source), text(at));
+    let none = core::ptr::null();
+    // SAFETY: two paths; a bind needs neither type nor data.
+    let ret = unsafe {
+        libc::mount(
+            source.as_ptr(),
+            at.as_ptr(),
+            none,
+            libc::MS_BIND,
+            none.cast(),
+        )
+    };
+    check("mount --bind", ret.into());
 }
 
 /// Makes a mount read-only; only after [`unshare_mounts`].

@@ -35,6 +35,31 @@ pub fn effective_capabilities() -> u64 {
     u64::from_str_radix(text, 16).expect("hexadecimal")
 }
 
+/// Gives one capability up, of the effective set only.
+pub fn drop_effective(capability: u32) {
+    // <linux/capability.h>: version 3, this thread; two words of effective, permitted and inheritable each.
+    let header = [0x2008_0522_u32, 0];
+    let mut sets = [[0_u32; 3]; 2];
+    // SAFETY: header and room for the six words of version 3.
+    let ret = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
+    check("capget", ret);
+    sets[capability as usize / 32][0] &= !(1 << (capability % 32));
+    // SAFETY: as above, read only.
+    let ret = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
+    check("capset", ret);
+}
+
+/// Lowers soft and hard limit of the size of core dumps.
+pub fn limit_core(bytes: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: bytes,
+        rlim_max: bytes,
+    };
+    // SAFETY: a live limit.
+    let ret = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const limit) };
+    check("setrlimit", ret.into());
+}
+
 /// fork(2) by glibc, which makes its allocator usable in the copy.
 #[must_use]
 pub fn fork() -> i32 {
