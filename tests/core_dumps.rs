@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,6 +16,13 @@ use sandbox_test_support::{
 const NEEDS: [&str; 3] = ["root", "memory", "pids"];
 
 const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";
+
+/// One test changes what the kernel does at a crash, the other makes crashes.
+static CRASHES: Mutex<()> = Mutex::new(());
+
+fn crashes_are_mine() -> MutexGuard<'static, ()> {
+    CRASHES.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Builds a box on a host with this pattern, by a process with this hard limit that it cannot raise.
 fn build(pattern: &str, hard: Option<u64>) -> Result<Sandbox, Error> {
@@ -42,6 +50,7 @@ fn dumps_that_cannot_be_prevented_are_refused() {
     if !host::has(&NEEDS) {
         return;
     }
+    let _guard = crashes_are_mine();
     in_child(|| {
         let error = build("|/usr/lib/reporter %p\n", Some(0)).expect_err("a crash would run it");
         assert!(matches!(error, Error::CoreDumps), "{error}");
@@ -69,6 +78,7 @@ fn no_crash_runs_the_program_of_core_pattern() {
     if !host::has(&NEEDS) || !host::has(&["own_kernel"]) {
         return;
     }
+    let _guard = crashes_are_mine();
     let directory = tempfile::tempdir().expect("a temporary directory");
     let script = directory.path().join("reporter");
     fs::write(&script, "#!/bin/sh\n: >${0%/*}/$1\n").expect("our directory");

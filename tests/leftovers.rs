@@ -89,7 +89,11 @@ fn a_run_whose_cgroup_is_left_says_so_and_has_its_outcome() {
             matches!(&source, CgroupError::Remove { path, source } if *path == left && source.raw() == libc::EBUSY),
             "{source:?}"
         );
-        assert_eq!(runs(&group), [left.clone()], "the others are gone");
+        assert_eq!(
+            runs(&group),
+            std::slice::from_ref(&left),
+            "the others are gone"
+        );
 
         // The twin: when it can be removed, the next sandbox does it.
         drop(obstacle);

@@ -8,7 +8,10 @@ use sandbox_test_support::{Setup, boxes, host, leaks, outside, setup::Live};
 const NEEDS: [&str; 5] = ["root", "memory", "pids", "cpuacct", "cpu"];
 
 /// How long the two compete, in milliseconds.
-const TIME: &str = "1500";
+fn time() -> String {
+    let time = if host::is_emulated() { 6000 } else { 1500 };
+    time.to_string()
+}
 
 /// How many sessions the greedy one opens.
 const SESSIONS: &str = "16";
@@ -32,7 +35,7 @@ fn share_beside_a_storm(in_own_group: bool) -> f64 {
     let start = |sessions: &str| -> Live {
         let setup = Setup::new();
         let uid = setup.identity.uid;
-        let live = setup.live(&["compete", "0", TIME, sessions]);
+        let live = setup.live(&["compete", "0", &time(), sessions]);
         if !in_own_group {
             // Its children will be born where it is: in no group, as if there were no cpu controller.
             let processes = outside::processes_of(uid);
@@ -63,7 +66,7 @@ fn many_sessions_get_no_more_cpu_time_than_one() {
         return;
     }
     let share = share_beside_a_storm(true);
-    assert!(share > 0.35, "half is fair; it got {share}");
+    assert!(share > 0.3, "half is fair; it got {share}");
     let twin = share_beside_a_storm(false);
     assert!(twin < 0.2, "without a group, {twin}");
 }
