@@ -1,5 +1,7 @@
 //! What happens to a system call.
 
+use core::fmt;
+
 use sandbox_core::Errno;
 
 /// What the kernel does with a system call that a rule names.
@@ -17,6 +19,12 @@ pub enum Action {
     Errno(Errno),
     /// The whole process dies of `SIGSYS`, with a core dump where core dumps are on.
     Kill,
+    /// Only the calling thread dies of `SIGSYS`: the others go on without it, and mostly hang.
+    ///
+    /// For policies made elsewhere, which have it as `SCMP_ACT_KILL`; [`Action::Kill`] is what one wants.
+    KillThread,
+    /// The call is not made, and the thread gets a `SIGSYS`, which the program may handle.
+    Trap,
     /// The call is made and the kernel logs it (auditd, or the kernel's own log).
     Log,
 }
@@ -31,6 +39,8 @@ impl Action {
                 .filter(|number| (1..=MAX_ERRNO).contains(number))
                 .map(|number| libc::SECCOMP_RET_ERRNO | number),
             Self::Kill => Some(libc::SECCOMP_RET_KILL_PROCESS),
+            Self::KillThread => Some(libc::SECCOMP_RET_KILL_THREAD),
+            Self::Trap => Some(libc::SECCOMP_RET_TRAP),
             Self::Log => Some(libc::SECCOMP_RET_LOG),
         }
     }
@@ -44,6 +54,8 @@ impl Action {
                 Self::Errno(Errno::from_raw(number))
             }
             libc::SECCOMP_RET_LOG => Self::Log,
+            libc::SECCOMP_RET_KILL_THREAD => Self::KillThread,
+            libc::SECCOMP_RET_TRAP => Self::Trap,
             _ => Self::Kill,
         }
     }
@@ -51,6 +63,19 @@ impl Action {
     /// Whether the call is made.
     pub(crate) fn permits(self) -> bool {
         matches!(self, Self::Allow | Self::Log)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allow => f.write_str("allow"),
+            Self::Errno(errno) => write!(f, "{errno}"),
+            Self::Kill => f.write_str("kill"),
+            Self::KillThread => f.write_str("kill the thread"),
+            Self::Trap => f.write_str("trap"),
+            Self::Log => f.write_str("allow and log"),
+        }
     }
 }
 
@@ -69,6 +94,8 @@ mod tests {
             Action::Errno(Errno::from_raw(1)),
             Action::Errno(Errno::from_raw(4095)),
             Action::Kill,
+            Action::KillThread,
+            Action::Trap,
             Action::Log,
         ] {
             assert_eq!(Action::decode(action.encode().unwrap()), action);

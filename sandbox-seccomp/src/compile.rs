@@ -7,14 +7,18 @@ use seccompiler::{BpfProgram, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, 
 use crate::{
     Action, ArgCondition, Comparison, Error, Filter, Policy, Width,
     emit::{Emitter, Label},
-    instruction::{Instruction, JUMP_EQ, LOAD, OFFSET_ARCH, OFFSET_NR},
+    instruction::{Instruction, JUMP_EQ, JUMP_GE, LOAD, OFFSET_ARCH, OFFSET_NR},
     ranges::{Chain, Decision, Range, ranges},
     shrink::shrink,
+    signed,
     table::Architecture,
 };
 
 /// The kernel's `BPF_MAXINSNS`.
 const MAX_INSTRUCTIONS: usize = 4096;
+
+/// Where laying out stops: nothing is shrunk to a fourth. A policy of a stranger must not cost more memory than its text.
+const HOPELESS: usize = 4 * MAX_INSTRUCTIONS;
 
 pub(crate) fn compile(policy: &Policy) -> Result<Filter, Error> {
     let architecture = Architecture::native()?;
@@ -54,15 +58,15 @@ pub(crate) fn program(
 }
 
 #[derive(Default)]
-struct Layout {
+struct Layout<'a> {
     emitter: Emitter,
     /// Calls with the same conditions share their code.
-    chains: BTreeMap<Chain, Label>,
+    chains: BTreeMap<&'a Chain<'a>, Label>,
 }
 
-impl Layout {
+impl<'a> Layout<'a> {
     /// Puts a balanced tree of comparisons over the ranges in front.
-    fn tree(&mut self, ranges: &[Range]) -> Result<Label, Error> {
+    fn tree(&mut self, ranges: &'a [Range<'a>]) -> Result<Label, Error> {
         match ranges {
             [] => Ok(self.emitter.near_return(libc::SECCOMP_RET_KILL_PROCESS)),
             [range] => self.leaf(&range.decision),
@@ -71,12 +75,12 @@ impl Layout {
                 let at_least = self.tree(high)?;
                 let below = self.tree(low)?;
                 let bound = high.first().map_or(0, |range| range.first);
-                Ok(self.emitter.push_split(bound, at_least, below))
+                Ok(self.emitter.push_jump(JUMP_GE, bound, at_least, below))
             }
         }
     }
 
-    fn leaf(&mut self, decision: &Decision) -> Result<Label, Error> {
+    fn leaf(&mut self, decision: &'a Decision<'a>) -> Result<Label, Error> {
         match decision {
             Decision::Constant(value) => Ok(self.emitter.near_return(*value)),
             Decision::Conditional(chain) => match self.chains.get(chain) {
@@ -87,23 +91,41 @@ impl Layout {
     }
 
     /// Puts the code of a chain in front. The last case is tried first, so it is written last.
-    fn chain(&mut self, chain: &Chain) -> Result<Label, Error> {
-        self.emitter.push_return(chain.otherwise);
-        for (conditions, value) in &chain.cases {
-            let block = matcher(conditions).map_err(|error| Error::Compile {
+    fn chain(&mut self, chain: &'a Chain<'a>) -> Result<Label, Error> {
+        let mut front = self.emitter.push_return(chain.otherwise);
+        for &(conditions, value) in &chain.cases {
+            let (signed, unsigned): (Vec<_>, Vec<_>) = conditions
+                .iter()
+                .partition(|condition| condition.comparison.is_signed());
+            let block = matcher(&unsigned).map_err(|error| Error::Compile {
                 reason: error.to_string(),
             })?;
-            self.emitter.push_return(*value);
+            let fails = front;
+            // The block's jumps lead to its next instruction, or over that one to what was in front.
+            front = self.emitter.push_return(value);
             self.emitter.push_block(&block);
+            if !block.is_empty() {
+                front = self.emitter.front();
+            }
+            for condition in signed {
+                front = signed::push(&mut self.emitter, condition, front, fails).unwrap_or(front);
+            }
+            if self.emitter.len() > HOPELESS {
+                return Err(Error::TooLong {
+                    instructions: self.emitter.len(),
+                });
+            }
         }
-        let label = self.emitter.front();
-        self.chains.insert(chain.clone(), label);
-        Ok(label)
+        self.chains.insert(chain, front);
+        Ok(front)
     }
 }
 
 /// Code that goes on with the next instruction where all conditions hold, else with the one after it.
-fn matcher(conditions: &[ArgCondition]) -> Result<Vec<Instruction>, seccompiler::BackendError> {
+fn matcher(conditions: &[&ArgCondition]) -> Result<Vec<Instruction>, seccompiler::BackendError> {
+    if conditions.is_empty() {
+        return Ok(Vec::new());
+    }
     let rule = SeccompRule::new(backend(conditions)?)?;
     // The back end begins with two jumps that only its own chain of rules uses: into the rule, and past it.
     Ok(BpfProgram::from(rule)
@@ -118,11 +140,11 @@ fn matcher(conditions: &[ArgCondition]) -> Result<Vec<Instruction>, seccompiler:
         .collect())
 }
 
-/// Conditions as the back end has them.
+/// Unsigned conditions as the back end has them.
 fn backend(
-    conditions: &[ArgCondition],
+    conditions: &[&ArgCondition],
 ) -> Result<Vec<SeccompCondition>, seccompiler::BackendError> {
-    let convert = |condition: &ArgCondition| {
+    let convert = |condition: &&ArgCondition| {
         let width = match condition.width {
             Width::Dword => SeccompCmpArgLen::Dword,
             Width::Qword => SeccompCmpArgLen::Qword,
@@ -135,6 +157,12 @@ fn backend(
             Comparison::Gt(v) => (SeccompCmpOp::Gt, v),
             Comparison::Ge(v) => (SeccompCmpOp::Ge, v),
             Comparison::MaskedEq { mask, value } => (SeccompCmpOp::MaskedEq(mask), value),
+            Comparison::SignedLt(_)
+            | Comparison::SignedLe(_)
+            | Comparison::SignedGt(_)
+            | Comparison::SignedGe(_) => {
+                return Err(seccompiler::BackendError::EmptyRule);
+            }
         };
         SeccompCondition::new(condition.argument, width, operator, value)
     };
@@ -191,5 +219,7 @@ fn permits_setup(filter: &Filter, architecture: &Architecture) -> Result<(), Err
     Ok(())
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,9 @@ pub enum Width {
     Qword,
 }
 
-/// A comparison of an argument, always unsigned.
+/// A comparison of an argument: unsigned, but for those that say `Signed`.
+///
+/// Signed ones read the bits that count as two's complement: the sign of a [`Width::Dword`] is bit 31.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -48,6 +50,24 @@ pub enum Comparison {
         /// What they must be; has no bit outside of the mask.
         value: u64,
     },
+    /// Less than, as signed numbers.
+    SignedLt(i64),
+    /// Less than or equal, as signed numbers.
+    SignedLe(i64),
+    /// Greater than, as signed numbers.
+    SignedGt(i64),
+    /// Greater than or equal, as signed numbers.
+    SignedGe(i64),
+}
+
+impl Comparison {
+    /// Whether the bits are read as two's complement.
+    pub(crate) fn is_signed(&self) -> bool {
+        matches!(
+            self,
+            Self::SignedLt(_) | Self::SignedLe(_) | Self::SignedGt(_) | Self::SignedGe(_)
+        )
+    }
 }
 
 /// A condition on one argument of a system call.
@@ -55,7 +75,7 @@ pub enum Comparison {
 /// ```
 /// use sandbox_seccomp::{ArgCondition, Comparison};
 /// let third_is_small = ArgCondition::dword(2, Comparison::Lt(10));
-/// assert_eq!(third_is_small.to_string(), "arg2 < 0xa");
+/// assert_eq!(third_is_small.to_string(), "arg2 as u32 < 0xa");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
@@ -94,33 +114,76 @@ impl ArgCondition {
         }
     }
 
+    /// Whether the condition holds for these arguments; one on an argument beyond 5 never does.
+    #[must_use]
+    pub fn holds(&self, args: [u64; 6]) -> bool {
+        let Some(&all) = args.get(usize::from(self.argument)) else {
+            return false;
+        };
+        let (bits, signed) = match self.width {
+            Width::Dword => {
+                let [a, b, c, d, ..] = all.to_le_bytes();
+                let low = [a, b, c, d];
+                (
+                    u64::from(u32::from_le_bytes(low)),
+                    i64::from(i32::from_le_bytes(low)),
+                )
+            }
+            Width::Qword => (all, i64::from_le_bytes(all.to_le_bytes())),
+        };
+        match self.comparison {
+            Comparison::Eq(v) => bits == v,
+            Comparison::Ne(v) => bits != v,
+            Comparison::Lt(v) => bits < v,
+            Comparison::Le(v) => bits <= v,
+            Comparison::Gt(v) => bits > v,
+            Comparison::Ge(v) => bits >= v,
+            Comparison::MaskedEq { mask, value } => bits & mask == value,
+            Comparison::SignedLt(v) => signed < v,
+            Comparison::SignedLe(v) => signed <= v,
+            Comparison::SignedGt(v) => signed > v,
+            Comparison::SignedGe(v) => signed >= v,
+        }
+    }
+
     /// What is wrong with the condition, if anything.
     pub(crate) fn problem(&self) -> Option<&'static str> {
-        let (mask, value) = match self.comparison {
+        if self.argument > 5 {
+            return Some("names an argument beyond 5");
+        }
+        let dword = self.width == Width::Dword;
+        match self.comparison {
+            Comparison::SignedLt(v)
+            | Comparison::SignedLe(v)
+            | Comparison::SignedGt(v)
+            | Comparison::SignedGe(v) => (dword && i32::try_from(v).is_err())
+                .then_some("compares 32 bits with a longer value"),
+            Comparison::MaskedEq { mask, value } if value & !mask != 0 => {
+                Some("wants bits outside of its mask")
+            }
             Comparison::Eq(v)
             | Comparison::Ne(v)
             | Comparison::Lt(v)
             | Comparison::Le(v)
             | Comparison::Gt(v)
-            | Comparison::Ge(v) => (u64::MAX, v),
-            Comparison::MaskedEq { mask, value } => (mask, value),
-        };
-        if self.argument > 5 {
-            Some("names an argument beyond 5")
-        } else if value & !mask != 0 {
-            Some("wants bits outside of its mask")
-        } else if self.width == Width::Dword && value > u64::from(u32::MAX) {
-            // The back end would cut the value down and so compare with another one.
-            Some("compares 32 bits with a longer value")
-        } else {
-            None
+            | Comparison::Ge(v)
+            | Comparison::MaskedEq { value: v, .. } => {
+                // The back end would cut the value down and so compare with another one.
+                (dword && v > u64::from(u32::MAX)).then_some("compares 32 bits with a longer value")
+            }
         }
     }
 }
 
 impl fmt::Display for ArgCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "arg{} ", self.argument)?;
+        let kind = match (self.width, self.comparison.is_signed()) {
+            (Width::Dword, false) => "u32",
+            (Width::Dword, true) => "i32",
+            (Width::Qword, false) => "u64",
+            (Width::Qword, true) => "i64",
+        };
+        write!(f, "arg{} as {kind} ", self.argument)?;
         match self.comparison {
             Comparison::Eq(v) => write!(f, "== {v:#x}"),
             Comparison::Ne(v) => write!(f, "!= {v:#x}"),
@@ -129,6 +192,54 @@ impl fmt::Display for ArgCondition {
             Comparison::Gt(v) => write!(f, "> {v:#x}"),
             Comparison::Ge(v) => write!(f, ">= {v:#x}"),
             Comparison::MaskedEq { mask, value } => write!(f, "& {mask:#x} == {value:#x}"),
+            Comparison::SignedLt(v) => write!(f, "< {v}"),
+            Comparison::SignedLe(v) => write!(f, "<= {v}"),
+            Comparison::SignedGt(v) => write!(f, "> {v}"),
+            Comparison::SignedGe(v) => write!(f, ">= {v}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ArgCondition, Comparison};
+
+    #[test]
+    fn signs_are_those_of_the_width() {
+        let negative = Comparison::SignedLt(0);
+        let holds = |condition: ArgCondition, argument| condition.holds([argument, 0, 0, 0, 0, 0]);
+        assert!(holds(ArgCondition::dword(0, negative), 0x8000_0000));
+        assert!(holds(
+            ArgCondition::dword(0, negative),
+            0x7fff_0000_ffff_ffff
+        ));
+        assert!(!holds(
+            ArgCondition::dword(0, negative),
+            0xffff_ffff_7fff_ffff
+        ));
+        assert!(!holds(ArgCondition::qword(0, negative), 0xffff_ffff));
+        assert!(holds(ArgCondition::qword(0, negative), 1 << 63));
+        assert!(holds(
+            ArgCondition::dword(0, Comparison::SignedGe(-2)),
+            0xffff_fffe
+        ));
+        assert!(!holds(
+            ArgCondition::dword(0, Comparison::SignedGt(-2)),
+            0xffff_fffe
+        ));
+        assert!(holds(
+            ArgCondition::qword(0, Comparison::SignedLe(-2)),
+            u64::MAX - 1
+        ));
+        assert!(!holds(ArgCondition::qword(9, Comparison::Ne(1)), 0));
+    }
+
+    #[test]
+    fn signed_values_must_fit_their_width() {
+        let long = Comparison::SignedGt(i64::from(i32::MIN) - 1);
+        assert!(ArgCondition::dword(0, long).problem().is_some());
+        assert!(ArgCondition::qword(0, long).problem().is_none());
+        let edge = Comparison::SignedGt(i64::from(i32::MIN));
+        assert!(ArgCondition::dword(0, edge).problem().is_none());
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::instruction::{Instruction, JUMP, JUMP_GE, RETURN};
+use crate::instruction::{Instruction, JUMP, RETURN};
 
 /// An instruction by its distance from the end of the program; later instructions have smaller labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,18 +55,18 @@ impl Emitter {
         Label(self.reversed.len().saturating_sub(1))
     }
 
-    /// Puts `if accumulator >= bound { at_least } else { below }` in front.
-    pub(crate) fn push_split(&mut self, bound: u32, at_least: Label, below: Label) -> Label {
-        let at_least = self.near(at_least);
-        let below = self.near(below);
-        let jt = self.short(at_least);
-        let jf = self.short(below);
-        self.push(Instruction {
-            code: JUMP_GE,
-            jt,
-            jf,
-            k: bound,
-        })
+    /// Puts a conditional jump in front: to `yes` where the comparison of the accumulator with `k` holds, else to `no`.
+    pub(crate) fn push_jump(&mut self, code: u16, k: u32, yes: Label, no: Label) -> Label {
+        let yes = self.near(yes);
+        let no = self.near(no);
+        let jt = self.short(yes);
+        let jf = self.short(no);
+        self.push(Instruction { code, jt, jf, k })
+    }
+
+    /// The number of instructions so far.
+    pub(crate) fn len(&self) -> usize {
+        self.reversed.len()
     }
 
     /// The program in the order of execution.
@@ -105,7 +105,7 @@ mod tests {
     use super::Emitter;
     use crate::{
         evaluate::{Call, run},
-        instruction::{Instruction, LOAD},
+        instruction::{Instruction, JUMP_GE, LOAD},
     };
 
     #[test]
@@ -117,7 +117,7 @@ mod tests {
             for _ in 0..padding {
                 emitter.push(Instruction::new(LOAD, 0));
             }
-            emitter.push_split(5, high, low);
+            emitter.push_jump(JUMP_GE, 5, high, low);
             emitter.push(Instruction::new(LOAD, 0));
             let program = emitter.finish();
             let result = |nr| {

@@ -14,6 +14,14 @@ pub enum Error {
         /// The known name that is spelt most alike, if any is.
         nearest: Option<&'static str>,
     },
+    /// No group has this name.
+    #[error("unknown group {name:?}{}", hint(*nearest))]
+    UnknownGroup {
+        /// The name in the rule.
+        name: String,
+        /// The name of a group that is spelt most alike, if any is.
+        nearest: Option<&'static str>,
+    },
     /// The condition can never hold, or names an argument that no call has.
     #[error("condition on {syscall}: {condition} {problem}")]
     Condition {

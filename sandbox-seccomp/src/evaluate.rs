@@ -2,7 +2,7 @@
 
 use crate::instruction::{
     AND, Instruction, JUMP, JUMP_EQ, JUMP_GE, JUMP_GT, LOAD, OFFSET_ARCH, OFFSET_ARGS, OFFSET_NR,
-    RETURN,
+    RETURN, XOR,
 };
 
 /// What the kernel hands a filter about one call; the instruction pointer reads as 0, since no program of ours loads it.
@@ -50,6 +50,10 @@ fn returned(program: &[Instruction], call: &Call) -> Option<u32> {
             }
             AND => {
                 accumulator &= k;
+                0
+            }
+            XOR => {
+                accumulator ^= k;
                 0
             }
             JUMP => usize::try_from(k).ok()?,

@@ -14,6 +14,8 @@ pub(crate) struct Instruction {
 pub(crate) const LOAD: u16 = 0x20;
 /// `A &= k`.
 pub(crate) const AND: u16 = 0x54;
+/// `A ^= k`.
+pub(crate) const XOR: u16 = 0xa4;
 /// Skips `k` instructions.
 pub(crate) const JUMP: u16 = 0x05;
 /// Skips `jt` instructions where `A == k`, else `jf`.

@@ -1,7 +1,9 @@
 //! System call policy, compiled to a BPF filter.
 //!
 //! A [`Policy`] says per system call name what happens: the call is made, fails with an errno, is logged, or ends the
-//! process. [`Policy::prepare`] turns it into a [`Filter`] in the parent; the child installs that by one call
+//! process. Rules may name [groups](Group) of calls and ask for values of arguments, and later rules win, so that a policy is
+//! composed of a [`Preset`], what it shall allow as well, and what it shall refuse. [`Policy::explain`] and
+//! [`Policy::effective`] show what came of it. [`Policy::prepare`] turns it into a [`Filter`] in the parent; the child installs that by one call
 //! ([`ChildStep::apply`](sandbox_core::ChildStep::apply)).
 //!
 //! What every filter of this crate does, whatever the policy says:
@@ -33,20 +35,33 @@ mod action;
 mod child;
 mod compile;
 mod condition;
+mod effective;
 mod emit;
 mod error;
 mod evaluate;
+mod explain;
 mod filter;
+mod group;
 mod instruction;
 mod policy;
+mod preset;
 mod profile;
 mod ranges;
+#[cfg(feature = "serde")]
+mod schema;
 mod shrink;
+mod signed;
 mod sys;
 mod table;
+#[cfg(test)]
+mod testing;
 
 pub use action::Action;
 pub use condition::{ArgCondition, Comparison, Width};
+pub use effective::{Effective, EffectiveCall};
 pub use error::Error;
+pub use explain::{Decider, Explanation};
 pub use filter::Filter;
+pub use group::Group;
 pub use policy::{Policy, Rule};
+pub use preset::Preset;

@@ -1,6 +1,8 @@
 //! What is allowed, by the names of system calls.
 
-use crate::{Action, ArgCondition, Error, Filter, compile};
+use sandbox_core::Errno;
+
+use crate::{Action, ArgCondition, Error, Filter, Group, Preset, compile};
 
 /// A system call policy: rules in order, and a default for every call that no rule decides.
 ///
@@ -17,17 +19,30 @@ use crate::{Action, ArgCondition, Error, Filter, compile};
 /// # policy.prepare().unwrap();
 /// ```
 ///
-/// Serialized, it is data with a schema version; a version that this crate does not know is refused.
+/// Policies are composed in the same way: a preset, then what it shall allow as well, then what it shall refuse. Names with an
+/// `@` are [groups](Group). [`Policy::explain`] says which rule decides about a call, [`Policy::effective`] what comes of all
+/// of them.
+///
+/// ```
+/// use sandbox_seccomp::Policy;
+/// let policy = Policy::judge()
+///     .allow(&["perf_event_open"]).because("the task is about counters")
+///     .deny(&["@network"]).because("no sockets, not even to itself");
+/// # policy.prepare().unwrap();
+/// ```
+///
+/// Serialized, it is data with a schema version; a version that this crate does not know is refused. A file may begin
+/// with a preset instead of a default: `{"version": 1, "base": "judge", "rules": [...]}`. It is read as the rules of that
+/// preset followed by its own, and written like that: what is stored stays what it was when a later version changes the preset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
+    serde(into = "crate::schema::Document", try_from = "crate::schema::Document")
 )]
 pub struct Policy {
-    version: Version,
-    default: Action,
-    rules: Vec<Rule>,
+    pub(crate) default: Action,
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// One rule of a [`Policy`].
@@ -39,7 +54,7 @@ pub struct Policy {
 )]
 #[non_exhaustive]
 pub struct Rule {
-    /// The calls that the rule is about.
+    /// The calls that the rule is about, by name, and [groups](Group) of them, by `@name`.
     pub syscalls: Vec<String>,
     /// Conditions on their arguments, all of which must hold; none for every call.
     #[cfg_attr(
@@ -49,6 +64,31 @@ pub struct Rule {
     pub conditions: Vec<ArgCondition>,
     /// What happens.
     pub action: Action,
+    /// Why, for readers; empty where nobody said.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "String::is_empty")
+    )]
+    pub reason: String,
+}
+
+impl Rule {
+    /// The names of the calls, groups resolved.
+    pub(crate) fn names(&self) -> Result<Vec<&str>, Error> {
+        let mut names = Vec::with_capacity(self.syscalls.len());
+        for name in &self.syscalls {
+            if !name.starts_with('@') {
+                names.push(name.as_str());
+                continue;
+            }
+            let group = Group::find(name).ok_or_else(|| Error::UnknownGroup {
+                name: name.clone(),
+                nearest: crate::table::alike(name, Group::all().iter().map(|group| group.name)),
+            })?;
+            names.extend(group.calls);
+        }
+        Ok(names)
+    }
 }
 
 impl Policy {
@@ -56,7 +96,6 @@ impl Policy {
     #[must_use]
     pub fn allow_list(default: Action) -> Self {
         Self {
-            version: Version,
             default,
             rules: Vec::new(),
         }
@@ -68,13 +107,13 @@ impl Policy {
         Self::allow_list(Action::Allow)
     }
 
-    /// Adds a rule for one call.
+    /// Adds a rule for one call or group.
     #[must_use]
     pub fn rule(self, syscall: &str, action: Action) -> Self {
         self.rules_if(&[syscall], [], action)
     }
 
-    /// Adds a rule for several calls.
+    /// Adds a rule for several calls and groups.
     #[must_use]
     pub fn rules(self, syscalls: &[&str], action: Action) -> Self {
         self.rules_if(syscalls, [], action)
@@ -103,7 +142,38 @@ impl Policy {
             syscalls: syscalls.iter().map(|&name| name.to_owned()).collect(),
             conditions: conditions.into(),
             action,
+            reason: String::new(),
         });
+        self
+    }
+
+    /// Adds a rule that allows calls and groups, whatever was said of them before.
+    #[must_use]
+    pub fn allow(self, syscalls: &[&str]) -> Self {
+        self.rules(syscalls, Action::Allow)
+    }
+
+    /// Adds a rule by which calls and groups fail with `EPERM`, whatever was said of them before.
+    #[must_use]
+    pub fn deny(self, syscalls: &[&str]) -> Self {
+        self.rules(syscalls, Action::Errno(Errno::from_raw(libc::EPERM)))
+    }
+
+    /// Adds the rules of another policy behind these. Its default is not taken.
+    #[must_use]
+    pub fn then(mut self, other: &Self) -> Self {
+        self.rules.extend_from_slice(&other.rules);
+        self
+    }
+
+    /// Gives a reason to every rule so far that has none.
+    #[must_use]
+    pub fn because(mut self, reason: &str) -> Self {
+        for rule in &mut self.rules {
+            if rule.reason.is_empty() {
+                reason.clone_into(&mut rule.reason);
+            }
+        }
         self
     }
 
@@ -122,9 +192,9 @@ impl Policy {
     /// Compiles the policy for the architecture of this program.
     ///
     /// # Errors
-    /// [`Error::UnknownSyscall`], [`Error::Condition`] and [`Error::Errno`] name what is wrong with a rule;
-    /// [`Error::BlocksSetup`] is a policy under which no program could be started, [`Error::TooLong`] one that the kernel
-    /// would refuse.
+    /// [`Error::UnknownSyscall`], [`Error::UnknownGroup`], [`Error::Condition`] and [`Error::Errno`] name what is wrong with
+    /// a rule; [`Error::BlocksSetup`] is a policy under which no program could be started, [`Error::TooLong`] one that the
+    /// kernel would refuse.
     ///
     /// # Kernel
     /// Linux 4.14 for [`Action::Kill`] and [`Action::Log`].
@@ -133,64 +203,14 @@ impl Policy {
     }
 }
 
-/// The schema of a serialized policy. One value, so that the field cannot be wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(into = "u32", try_from = "u32")
-)]
-struct Version;
-
-const VERSION: u32 = 1;
-
-impl From<Version> for u32 {
-    fn from(Version: Version) -> Self {
-        VERSION
-    }
-}
-
-impl TryFrom<u32> for Version {
-    type Error = String;
-
-    fn try_from(number: u32) -> Result<Self, String> {
-        if number == VERSION {
-            Ok(Self)
-        } else {
-            Err(format!(
-                "policy schema version {number} is not {VERSION}, the one this crate reads"
-            ))
+impl From<Preset> for Policy {
+    fn from(preset: Preset) -> Self {
+        match preset {
+            Preset::Judge => Self::judge(),
+            Preset::StrictCompute => Self::strict_compute(),
+            Preset::Interpreter => Self::interpreter(),
+            Preset::Compiler => Self::compiler(),
+            Preset::PermissiveDeny => Self::permissive_deny(),
         }
-    }
-}
-
-#[cfg(all(test, feature = "serde"))]
-mod tests {
-    use super::Policy;
-    use crate::{Action, ArgCondition, Comparison};
-
-    #[test]
-    fn a_policy_survives_json() {
-        let policy = Policy::judge();
-        let text = serde_json::to_string(&policy).unwrap();
-        assert_eq!(serde_json::from_str::<Policy>(&text).unwrap(), policy);
-    }
-
-    #[test]
-    fn the_schema_is_readable_and_strict() {
-        let text = r#"{"version": 1, "default": "allow", "rules": [{"syscalls": ["kill"],
-            "conditions": [{"argument": 1, "width": "dword", "comparison": {"eq": 9}}], "action": {"errno": 1}}]}"#;
-        let policy: Policy = serde_json::from_str(text).unwrap();
-        assert_eq!(
-            policy.list()[0].conditions,
-            [ArgCondition::dword(1, Comparison::Eq(9))]
-        );
-        assert_eq!(policy.default_action(), Action::Allow);
-
-        let newer = text.replace("\"version\": 1", "\"version\": 2");
-        let error = serde_json::from_str::<Policy>(&newer).unwrap_err();
-        assert!(error.to_string().contains("version 2"), "{error}");
-        let typo = text.replace("conditions", "condition");
-        assert!(serde_json::from_str::<Policy>(&typo).is_err());
     }
 }

@@ -6,31 +6,34 @@ use crate::{Action, ArgCondition, Error, Policy, table::Architecture};
 
 /// What is decided about one number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Decision {
+pub(crate) enum Decision<'a> {
     /// The same return value for all arguments.
     Constant(u32),
     /// Depends on the arguments.
-    Conditional(Chain),
+    Conditional(Chain<'a>),
 }
 
 /// A decision that depends on the arguments.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Chain {
+pub(crate) struct Chain<'a> {
     /// Conditions and return value; the last entry whose conditions hold decides.
-    pub(crate) cases: Vec<(Vec<ArgCondition>, u32)>,
+    pub(crate) cases: Vec<(&'a [ArgCondition], u32)>,
     /// The return value where none holds.
     pub(crate) otherwise: u32,
 }
 
 /// A decision for all numbers from `first` up to the next range.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Range {
+pub(crate) struct Range<'a> {
     pub(crate) first: u32,
-    pub(crate) decision: Decision,
+    pub(crate) decision: Decision<'a>,
 }
 
 /// The decision for each number from 0 to `u32::MAX`, neighbours that agree merged. The first range starts at 0.
-pub(crate) fn ranges(policy: &Policy, architecture: &Architecture) -> Result<Vec<Range>, Error> {
+pub(crate) fn ranges<'a>(
+    policy: &'a Policy,
+    architecture: &Architecture,
+) -> Result<Vec<Range<'a>>, Error> {
     let default = encode(policy.default_action())?;
     let spans = named(policy, architecture, default)?
         .into_iter()
@@ -45,7 +48,7 @@ pub(crate) fn ranges(policy: &Policy, architecture: &Architecture) -> Result<Vec
     let mut spans: Vec<_> = spans.chain(traps).collect();
     spans.sort_unstable_by_key(|&(first, ..)| first);
 
-    let mut ranges: Vec<Range> = Vec::new();
+    let mut ranges: Vec<Range<'_>> = Vec::new();
     let mut push = |first, decision| {
         if ranges.last().is_none_or(|range| range.decision != decision) {
             ranges.push(Range { first, decision });
@@ -64,24 +67,25 @@ pub(crate) fn ranges(policy: &Policy, architecture: &Architecture) -> Result<Vec
 }
 
 /// The chain of every call of this architecture that a rule names.
-fn named(
-    policy: &Policy,
+pub(crate) fn named<'a>(
+    policy: &'a Policy,
     architecture: &Architecture,
     default: u32,
-) -> Result<BTreeMap<u32, Chain>, Error> {
-    let mut chains: BTreeMap<u32, Chain> = BTreeMap::new();
+) -> Result<BTreeMap<u32, Chain<'a>>, Error> {
+    let mut chains: BTreeMap<u32, Chain<'a>> = BTreeMap::new();
     for rule in policy.list() {
         let action = encode(rule.action)?;
-        for name in &rule.syscalls {
-            for condition in &rule.conditions {
-                if let Some(problem) = condition.problem() {
-                    return Err(Error::Condition {
-                        syscall: name.clone(),
-                        condition: *condition,
-                        problem,
-                    });
-                }
+        let names = rule.names()?;
+        for condition in &rule.conditions {
+            if let Some(problem) = condition.problem() {
+                return Err(Error::Condition {
+                    syscall: names.first().copied().unwrap_or_default().to_owned(),
+                    condition: *condition,
+                    problem,
+                });
             }
+        }
+        for name in names {
             let Some(number) = architecture.number(name)? else {
                 continue;
             };
@@ -93,15 +97,23 @@ fn named(
                 chain.cases.clear();
                 chain.otherwise = action;
             } else {
-                chain.cases.push((rule.conditions.clone(), action));
+                chain.cases.push((&rule.conditions, action));
+            }
+            if chain.cases.len() > MAX_CASES {
+                return Err(Error::TooLong {
+                    instructions: chain.cases.len(),
+                });
             }
         }
     }
     Ok(chains)
 }
 
+/// Each case needs an instruction at least, and the kernel takes no more of them.
+const MAX_CASES: usize = 4096;
+
 /// Cuts the cases that change nothing, so that a call needs no argument where it can do without.
-fn decide(mut chain: Chain) -> Decision {
+pub(crate) fn decide(mut chain: Chain<'_>) -> Decision<'_> {
     let idle = chain
         .cases
         .iter()
@@ -115,7 +127,7 @@ fn decide(mut chain: Chain) -> Decision {
     }
 }
 
-fn encode(action: Action) -> Result<u32, Error> {
+pub(crate) fn encode(action: Action) -> Result<u32, Error> {
     action.encode().ok_or_else(|| Error::Errno {
         errno: match action {
             Action::Errno(errno) => errno.raw(),
@@ -130,10 +142,10 @@ mod tests {
     use crate::{Action, ArgCondition, Comparison, Error, Policy, table::X86_64};
     use sandbox_core::Errno;
 
-    const ALLOW: Decision = Decision::Constant(libc::SECCOMP_RET_ALLOW);
-    const KILL: Decision = Decision::Constant(libc::SECCOMP_RET_KILL_PROCESS);
+    const ALLOW: Decision<'_> = Decision::Constant(libc::SECCOMP_RET_ALLOW);
+    const KILL: Decision<'_> = Decision::Constant(libc::SECCOMP_RET_KILL_PROCESS);
 
-    fn of(policy: &Policy) -> Vec<(u32, Decision)> {
+    fn of(policy: &Policy) -> Vec<(u32, Decision<'_>)> {
         ranges(policy, &X86_64)
             .unwrap()
             .into_iter()

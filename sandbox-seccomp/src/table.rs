@@ -70,8 +70,16 @@ impl Architecture {
         }
         Err(Error::UnknownSyscall {
             name: name.to_owned(),
-            nearest: nearest(name),
+            nearest: alike(name, names()),
         })
+    }
+
+    /// The name of a number.
+    pub(crate) fn name(&self, number: u32) -> Option<&'static str> {
+        let mut calls = self.calls.iter();
+        calls
+            .find(|&&(_, known)| known == number)
+            .map(|&(name, _)| name)
     }
 
     fn find(&self, name: &str) -> Option<u32> {
@@ -83,15 +91,31 @@ impl Architecture {
     }
 }
 
-/// The known name with the fewest edits, at most two.
-fn nearest(name: &str) -> Option<&'static str> {
-    ALL.iter()
-        .flat_map(|architecture| architecture.calls)
-        .map(|&(known, _)| (edits(name, known), known))
+/// Every name of every architecture, sorted.
+pub(crate) fn names() -> Vec<&'static str> {
+    let calls = ALL.iter().flat_map(|architecture| architecture.calls);
+    let mut names: Vec<_> = calls.map(|&(name, _)| name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The name with the fewest edits, at most two.
+pub(crate) fn alike<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // A name in a stranger's file may be of any length.
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
+    known
+        .into_iter()
+        .map(|known| (edits(name, known), known))
         .min()
         .filter(|&(distance, _)| distance <= 2)
         .map(|(_, known)| known)
 }
+
+/// Longer than any name by more than two edits.
+const LONGEST_NAME: usize = 64;
 
 /// Levenshtein's distance in bytes.
 fn edits(a: &str, b: &str) -> usize {

@@ -316,6 +316,68 @@ fn arguments_are_compared_in_full() {
 }
 
 #[test]
+fn signs_are_the_kernels() {
+    let errno = Action::Errno(Errno::from_raw(77));
+    let negative = ArgCondition::dword(0, Comparison::SignedLt(0));
+    let small = ArgCondition::qword(1, Comparison::SignedLe(-(1 << 40)));
+    let filter = Policy::deny_list()
+        .rule_if("getppid", [negative], errno)
+        .rule_if("getppid", [small], errno)
+        .prepare()
+        .unwrap();
+    for (arguments, end) in [
+        ([-1, 0], 77),
+        ([0x8000_0000, 0], 77),
+        ([0x7fff_ffff, 0], 0),
+        ([-(1 << 32), 0], 0),
+        ([0, -(1 << 40)], 77),
+        ([0, -(1 << 40) + 1], 0),
+        ([0, c_long::MIN], 77),
+        ([0, c_long::MAX], 0),
+    ] {
+        let seen = under(&filter, || errno_of(libc::SYS_getppid, arguments));
+        assert_eq!(seen, End::Exit(end), "{arguments:x?}");
+    }
+}
+
+#[test]
+fn traps_and_threads_end_in_sigsys() {
+    let die = |action| {
+        let filter = Policy::deny_list()
+            .rule("getppid", action)
+            .prepare()
+            .unwrap();
+        under(&filter, || errno_of(libc::SYS_getppid, [0; 3]))
+    };
+    assert_eq!(die(Action::Trap), SIGSYS);
+    // The only thread is the process.
+    assert_eq!(die(Action::KillThread), SIGSYS);
+}
+
+#[test]
+fn a_strict_program_is_alone() {
+    let filter = Policy::strict_compute().prepare().unwrap();
+    for number in [libc::SYS_execveat, libc::SYS_socket, libc::SYS_ptrace] {
+        assert_eq!(under(&filter, || errno_of(number, [0; 3])), SIGSYS);
+    }
+    let process = libc::SIGCHLD.into();
+    assert_eq!(
+        under(&filter, || errno_of(libc::SYS_clone, [process])),
+        SIGSYS
+    );
+    let open = |flags: c_int| {
+        let at = libc::AT_FDCWD.into();
+        under(&filter, || {
+            errno_of(libc::SYS_openat, [at, 0, flags.into()])
+        })
+    };
+    // The kernel sees the flags before it looks at the missing path.
+    assert_eq!(open(libc::O_RDONLY), End::Exit(libc::EFAULT));
+    assert_eq!(open(libc::O_RDWR), End::Exit(libc::EACCES));
+    assert_eq!(open(libc::O_CREAT), End::Exit(libc::EACCES));
+}
+
+#[test]
 fn without_no_new_privs_apply_says_why() {
     let filter = Policy::judge().prepare().unwrap();
     // Root may install a filter without no_new_privs, so the child gives its ids away.

@@ -1,33 +1,58 @@
-//! The calls of [`Policy::judge`] that are decided by their arguments.
+//! The calls of the presets that are decided by their arguments.
 
-use super::{EAFNOSUPPORT, EINVAL, ENOMEM, EPERM, EPROTONOSUPPORT, calls};
+use super::{EAFNOSUPPORT, EINVAL, ENOMEM, EPERM, EPROTONOSUPPORT};
 use crate::{Action, ArgCondition, Comparison, Policy};
 
 impl Policy {
     pub(super) fn clone_without_namespaces(self) -> Self {
-        // CLONE_NEWTIME shares its bit with the exit signal and cannot be asked for here. The kernel cuts the flags to
-        // 32 bits.
-        let namespaces = flags(
-            libc::CLONE_NEWNS
-                | libc::CLONE_NEWCGROUP
-                | libc::CLONE_NEWUTS
-                | libc::CLONE_NEWIPC
-                | libc::CLONE_NEWUSER
-                | libc::CLONE_NEWPID
-                | libc::CLONE_NEWNET,
-        );
         self.rule("clone", EPERM)
-            .rule_if("clone", [masked(0, namespaces, 0)], Action::Allow)
+            .rule_if("clone", [masked(0, NAMESPACES, 0)], Action::Allow)
+            .because("a new user namespace is a new set of capabilities")
+    }
+
+    /// Threads of the program; whatever else `clone` makes gets `otherwise`.
+    pub(super) fn clone_of_threads(self, otherwise: Action) -> Self {
+        let thread = flags(libc::CLONE_THREAD);
+        self.rule("clone", otherwise)
+            .rule_if(
+                "clone",
+                [masked(0, thread | NAMESPACES, thread)],
+                Action::Allow,
+            )
+            .because("threads, but neither processes nor namespaces")
+    }
+
+    /// Opening that neither writes nor makes a file; other opening gets `otherwise`.
+    pub(super) fn opening_to_read(self, otherwise: Action) -> Self {
+        let writing = flags(libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) | TMPFILE;
+        self.rules(&["open", "openat"], otherwise)
+            .rule_if("open", [masked(1, writing, 0)], Action::Allow)
+            .rule_if("openat", [masked(2, writing, 0)], Action::Allow)
+    }
+
+    /// Sockets within the box and nothing else; other families get `otherwise`.
+    pub(super) fn unix_sockets(self, otherwise: Action) -> Self {
+        let family = [eq(0, flags(libc::AF_UNIX))];
+        self.rules(&["socket", "socketpair"], otherwise).rules_if(
+            &["socket", "socketpair"],
+            family,
+            Action::Allow,
+        )
+    }
+
+    /// The one message that the start sends where `execve` fails: sixteen bytes to no address, on a connected socket.
+    pub(super) fn report_of_setup(self) -> Self {
+        let report = [
+            eq(2, 16),
+            eq(3, flags(libc::MSG_NOSIGNAL)),
+            eq(4, 0),
+            eq(5, 0),
+        ];
+        self.rule_if("sendto", report, Action::Allow)
     }
 
     pub(super) fn local_sockets(self) -> Self {
-        let mut policy = self
-            .rules(&["socket", "socketpair"], EAFNOSUPPORT)
-            .rules_if(
-                &["socket", "socketpair"],
-                [eq(0, flags(libc::AF_UNIX))],
-                Action::Allow,
-            );
+        let mut policy = self.unix_sockets(EAFNOSUPPORT);
         // inet_create() asks for the module of every pair that it has no entry for, without looking at capabilities: also
         // for type 0, for TCP datagrams and UDP streams. So the pairs are exact, and ICMP over datagrams is none of them.
         // AF_INET (2) and AF_INET6 (10) differ in one bit.
@@ -69,6 +94,15 @@ impl Policy {
         policy
     }
 
+    /// Of those that a library asks a stream: is it a terminal, how much is there to read, blocking or not.
+    pub(super) fn harmless_terminal_ioctls(self) -> Self {
+        let mut policy = self;
+        for command in [TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO] {
+            policy = policy.rule_if("ioctl", [eq(1, command)], Action::Allow);
+        }
+        policy
+    }
+
     pub(super) fn harmless_fcntls(self) -> Self {
         let mut policy = self.rule("fcntl", EINVAL);
         for (first, last) in FCNTLS {
@@ -83,12 +117,21 @@ impl Policy {
 
     /// A number of a process is a `pid_t`: the kernel reads 32 bits of it.
     pub(super) fn hands_off_init(self) -> Self {
-        self.rules_if(calls::BY_NUMBER, [eq(0, INIT)], EPERM)
-            .rules_if(calls::BY_TWO_NUMBERS, [eq(0, INIT)], EPERM)
-            .rules_if(calls::BY_TWO_NUMBERS, [eq(1, INIT)], EPERM)
+        let mut policy = self.rules_if(BY_NUMBER, [eq(0, INIT)], EPERM);
+        for syscall in BY_TWO_NUMBERS {
+            policy = policy.hands_off_init_by(syscall, &[0, 1]);
+        }
+        policy
             // Also as a process group; and init is one of the processes of its user.
-            .rule_if("setpriority", [eq(1, INIT)], EPERM)
+            .hands_off_init_by("setpriority", &[1])
             .rule_if("setpriority", [eq(0, u64::from(libc::PRIO_USER))], EPERM)
+    }
+
+    /// Of one call: `arguments` are those that name a process or thread.
+    pub(super) fn hands_off_init_by(self, syscall: &str, arguments: &[u8]) -> Self {
+        arguments.iter().fold(self, |policy, &argument| {
+            policy.rule_if(syscall, [eq(argument, INIT)], EPERM)
+        })
     }
 
     pub(super) fn counted_memory(self) -> Self {
@@ -122,6 +165,33 @@ impl Policy {
         policy
     }
 }
+
+/// All of clone's but `CLONE_NEWTIME`, which shares its bit with the exit signal and cannot be asked for there. The kernel
+/// cuts the flags to 32 bits.
+const NAMESPACES: u64 = 0x7e02_0000;
+
+/// `O_TMPFILE` without the `O_DIRECTORY` in it.
+const TMPFILE: u64 = 0o20_000_000;
+
+/// What acts on the process that the first argument names; init is exempt.
+pub(super) const BY_NUMBER: &[&str] = &[
+    "kill",
+    "tkill",
+    "rt_sigqueueinfo",
+    "pidfd_open",
+    "sched_setaffinity",
+    "sched_setscheduler",
+    "sched_setparam",
+    "sched_setattr",
+];
+
+/// What acts on the thread that the second argument names, in the process that the first one names.
+pub(super) const BY_TWO_NUMBERS: &[&str] = &["tgkill", "rt_tgsigqueueinfo"];
+
+const TCGETS: u64 = 0x5401;
+const TIOCGWINSZ: u64 = 0x5413;
+const FIONREAD: u64 = 0x541b;
+const FIONBIO: u64 = 0x5421;
 
 /// The number of init in the box's pid namespace.
 const INIT: u64 = 1;
@@ -202,12 +272,12 @@ const PRCTL_OPTIONS: [(u64, u64); 9] = [
 ];
 
 /// A constant of the C headers as the kernel sees it in a register's low half.
-fn flags(constant: i32) -> u64 {
+pub(super) fn flags(constant: i32) -> u64 {
     u64::from(u32::from_ne_bytes(constant.to_ne_bytes()))
 }
 
 /// The low 32 bits of an argument are this number: `int`, `unsigned int`, `pid_t`, and flags that end below bit 32.
-fn eq(argument: u8, number: u64) -> ArgCondition {
+pub(super) fn eq(argument: u8, number: u64) -> ArgCondition {
     ArgCondition::dword(argument, Comparison::Eq(number))
 }
 

@@ -1,52 +1,31 @@
 use sandbox_core::Errno;
 
-use super::calls;
+use super::arguments::{BY_NUMBER, BY_TWO_NUMBERS};
 use crate::{
-    Action, Filter, Policy,
-    compile::program,
-    table::{ALL, Architecture},
+    Action, Policy, Preset,
+    table::{ALL, Architecture, X86_64},
+    testing::filter,
 };
 
 #[test]
-fn no_call_is_in_two_groups() {
-    let groups = [
-        calls::FILES,
-        calls::FILE_NAMES,
-        calls::MEMORY,
-        calls::PROCESSES,
-        calls::SCHEDULING,
-        calls::SIGNALS,
-        calls::TIME,
-        calls::WAITING,
-        calls::SOCKETS,
-        calls::SELF,
-        calls::CREDENTIALS,
-        calls::ATTRIBUTES,
-        calls::PROBED,
-        calls::ATTACKS,
-        &[
-            "clone",
-            "socket",
-            "socketpair",
-            "ioctl",
-            "fcntl",
-            "prctl",
-            "prlimit64",
-            "personality",
-        ],
-    ];
-    let mut names = groups.concat();
-    let count = names.len();
-    names.sort_unstable();
-    names.dedup();
-    assert_eq!(names.len(), count);
+fn the_exempt_are_allowed_otherwise() {
+    let without = Policy::judge().effective_on(&X86_64).unwrap();
+    for name in BY_NUMBER.iter().chain(BY_TWO_NUMBERS) {
+        let call = without
+            .calls
+            .iter()
+            .find(|call| call.name == *name)
+            .unwrap();
+        assert_eq!(call.otherwise, Action::Allow, "{name}");
+    }
 }
 
 #[test]
-fn the_exempt_are_allowed_otherwise() {
-    let groups = [calls::PROCESSES, calls::SCHEDULING, calls::SIGNALS].concat();
-    for name in calls::BY_NUMBER.iter().chain(calls::BY_TWO_NUMBERS) {
-        assert!(groups.contains(name), "{name}");
+fn every_rule_of_every_preset_has_a_reason() {
+    for preset in Preset::ALL {
+        for rule in Policy::from(preset).list() {
+            assert!(!rule.reason.is_empty(), "{preset:?}: {rule}");
+        }
     }
 }
 
@@ -227,9 +206,13 @@ const FACTS: &[(&str, &[u64], Option<i32>)] = &[
 
 #[test]
 fn the_facts_hold_on_every_architecture() {
+    assert_facts(&Policy::judge(), FACTS);
+}
+
+fn assert_facts(policy: &Policy, facts: &[(&str, &[u64], Option<i32>)]) {
     for architecture in ALL {
-        let filter = Filter::new(program(&Policy::judge(), architecture).unwrap());
-        for &(name, given, errno) in FACTS {
+        let filter = filter(policy, architecture);
+        for &(name, given, errno) in facts {
             let mut args = [0; 6];
             args[..given.len()].copy_from_slice(given);
             let expected = match errno {
@@ -249,4 +232,118 @@ fn number(architecture: &Architecture, name: &str) -> i64 {
     number
         .expect("the facts name calls of all architectures")
         .into()
+}
+
+const THREAD: u64 = 0x003d_0f00;
+const PROCESS: u64 = 0x0120_0011;
+
+#[test]
+fn strict_compute_is_one_process_that_reads_and_prints() {
+    assert_facts(
+        &Policy::strict_compute(),
+        &[
+            ("read", &[], Some(0)),
+            ("write", &[1], Some(0)),
+            ("mmap", &[0, 4096, 3, 0x22], Some(0)),
+            ("mmap", &[0, 4096, 3, 0x4_0022], Some(libc::ENOMEM)),
+            ("clone", &[THREAD], Some(0)),
+            ("clone", &[THREAD | 0x1000_0000], None), // CLONE_NEWUSER
+            ("clone", &[PROCESS], None),
+            ("clone3", &[], Some(libc::ENOSYS)),
+            ("execve", &[], Some(0)),
+            ("execveat", &[], None),
+            ("socket", &[1, 1, 0], None),
+            ("socket", &[2, 1, 0], None),
+            ("sendto", &[3, 0x1000, 16, 0x4000, 0, 0], Some(0)), // the report of a failed start
+            ("sendto", &[3, 0x1000, 17, 0x4000, 0, 0], None),
+            ("sendto", &[3, 0x1000, 16, 0x4000, 1, 0], None),
+            ("openat", &[0, 0, 0x8_0000], Some(0)), // O_CLOEXEC
+            ("openat", &[0, 0, 1], Some(libc::EACCES)), // O_WRONLY
+            ("openat", &[0, 0, 2], Some(libc::EACCES)),
+            ("openat", &[0, 0, 0x40], Some(libc::EACCES)), // O_CREAT
+            ("openat", &[0, 0, 0x200], Some(libc::EACCES)), // O_TRUNC
+            ("openat", &[0, 0, 0x40_0000], Some(libc::EACCES)), // O_TMPFILE
+            ("openat", &[0, 0, 0xff_0000_0001], Some(libc::EACCES)),
+            ("openat2", &[], Some(libc::ENOSYS)),
+            ("unlinkat", &[], Some(libc::ENOSYS)),
+            ("ioctl", &[1, 0x5401], Some(0)),
+            ("ioctl", &[1, 0x5412], Some(libc::ENOTTY)),
+            ("ioctl", &[1, 0x1_0000_5412], Some(libc::ENOTTY)),
+            ("tgkill", &[2, 2, 6], Some(0)),
+            ("tkill", &[2, 6], Some(0)), // raise(3) of musl
+            ("tkill", &[1, 9], Some(libc::EPERM)),
+            ("tgkill", &[1, 1, 9], Some(libc::EPERM)),
+            ("kill", &[2, 9], Some(libc::EPERM)),
+            ("prlimit64", &[1], Some(libc::EPERM)),
+            ("fcntl", &[3, 1024, 1], Some(libc::EINVAL)),
+            ("io_uring_setup", &[], Some(libc::ENOSYS)),
+            ("setresuid", &[], Some(libc::ENOSYS)),
+            ("ptrace", &[], None),
+            ("unshare", &[], None),
+            ("mount", &[], None),
+        ],
+    );
+}
+
+#[test]
+fn a_script_has_threads_but_no_process_and_no_network() {
+    assert_facts(
+        &Policy::interpreter(),
+        &[
+            ("clone", &[THREAD], Some(0)),
+            ("clone", &[THREAD | 0x1000_0000], Some(libc::EPERM)),
+            ("clone", &[PROCESS], Some(libc::EPERM)),
+            ("clone3", &[], Some(libc::ENOSYS)),
+            ("execve", &[], Some(0)),
+            ("socket", &[1, 1, 0], Some(0)),
+            ("socketpair", &[1, 1, 0], Some(0)),
+            ("socket", &[2, 1, 0], Some(libc::EACCES)),
+            ("socket", &[16, 3, 0], Some(libc::EACCES)),
+            ("openat", &[0, 0, 0x41], Some(0)),
+            ("ptrace", &[], None),
+        ],
+    );
+}
+
+#[test]
+fn a_compiler_has_processes_but_no_network() {
+    assert_facts(
+        &Policy::compiler(),
+        &[
+            ("clone", &[PROCESS], Some(0)),
+            ("clone", &[PROCESS | 0x1000_0000], Some(libc::EPERM)),
+            ("socket", &[1, 1, 0], Some(0)),
+            ("socket", &[2, 1, 0], Some(libc::EACCES)),
+            ("socket", &[10, 2, 0], Some(libc::EACCES)),
+            ("flock", &[3, 2], Some(0)), // go build
+            ("ptrace", &[], None),
+        ],
+    );
+}
+
+#[test]
+fn permissive_deny_closes_five_groups_and_nothing_else() {
+    assert_facts(
+        &Policy::permissive_deny(),
+        &[
+            ("keyctl", &[], Some(libc::ENOSYS)),
+            ("add_key", &[], Some(libc::ENOSYS)),
+            ("request_key", &[], Some(libc::ENOSYS)),
+            ("socket", &[40, 1, 0], Some(libc::EAFNOSUPPORT)),
+            ("socket", &[0x1_0000_0028, 1, 0], Some(libc::EAFNOSUPPORT)),
+            ("socket", &[16, 3, 0], Some(0)),
+            ("flock", &[3, 2], Some(libc::ENOSYS)),
+            ("fcntl", &[3, 6], Some(libc::EPERM)),    // F_SETLK
+            ("fcntl", &[3, 38], Some(libc::EPERM)),   // F_OFD_SETLKW
+            ("fcntl", &[3, 1024], Some(libc::EPERM)), // F_SETLEASE
+            ("fcntl", &[3, 1026], Some(libc::EPERM)), // F_NOTIFY
+            ("fcntl", &[3, 1], Some(0)),
+            ("io_uring_setup", &[], Some(libc::ENOSYS)),
+            ("io_uring_enter", &[], Some(0)),
+            ("ptrace", &[], Some(0)),
+            ("mount", &[], Some(0)),
+        ],
+    );
+    let closed = Policy::permissive_deny().effective_on(&X86_64).unwrap();
+    assert_eq!(closed.calls.len(), 7);
 }

@@ -1,0 +1,188 @@
+//! Compiled programs against the meaning of the policy, and against a second compiler.
+
+use std::collections::BTreeMap;
+
+use proptest::{
+    prelude::*,
+    strategy::ValueTree as _,
+    test_runner::{Config, TestRunner},
+};
+use sandbox_core::Errno;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule, TargetArch};
+
+use crate::{
+    Action, ArgCondition, Filter, Policy, Preset,
+    instruction::Instruction,
+    table::{ALL, Architecture},
+    testing::{actions, arguments, conditions, filter, meaning, numbers, policies},
+};
+
+/// Failures are printed, not written into the tree.
+fn config(cases: u32) -> Config {
+    Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    }
+}
+
+/// Every number, each with a few arguments.
+fn assert_means(policy: &Policy, architecture: &Architecture, rounds: usize) {
+    let filter = filter(policy, architecture);
+    let mut runner = TestRunner::new(config(1));
+    let strategy = arguments(policy);
+    for nr in numbers() {
+        // What does not look at arguments does not change with them.
+        let rounds = if architecture.name(nr).is_some() {
+            rounds
+        } else {
+            1
+        };
+        for round in 0..rounds {
+            let args = match round {
+                0 => [0; 6],
+                _ => strategy.new_tree(&mut runner).unwrap().current(),
+            };
+            assert_eq!(
+                filter.evaluate(architecture.audit, nr.into(), args),
+                meaning(policy, architecture, nr, args),
+                "number {nr:#x}, arguments {args:x?}, {policy:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn presets_mean_what_they_say_on_every_architecture() {
+    for preset in Preset::ALL {
+        for architecture in ALL {
+            assert_means(&Policy::from(preset), architecture, 6);
+        }
+    }
+}
+
+#[test]
+fn foreign_architectures_die_whatever_they_call() {
+    let i386 = 3 | 0x4000_0000;
+    for policy in [Policy::judge(), Policy::deny_list()] {
+        for architecture in ALL {
+            let filter = filter(&policy, architecture);
+            let others = ALL
+                .iter()
+                .map(|other| other.audit)
+                .filter(|&a| a != architecture.audit);
+            for arch in others.chain([i386, 0, u32::MAX]) {
+                for nr in numbers() {
+                    assert_eq!(filter.evaluate(arch, nr.into(), [0; 6]), Action::Kill);
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(12))]
+
+    /// Enough rules that jumps leave the reach of a conditional one.
+    #[test]
+    fn random_policies_mean_what_they_say(
+        (architecture, policy) in (0..ALL.len()).prop_flat_map(|place| {
+            (Just(ALL[place]), policies(ALL[place], 120))
+        }),
+    ) {
+        assert_means(&policy, architecture, 3);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(3000))]
+
+    /// One call, all its conditions and arguments near them.
+    #[test]
+    fn random_conditions_mean_what_they_say(
+        (policy, args) in prop::collection::vec(
+            (prop::collection::vec(conditions(), 0..4), actions()), 1..5
+        ).prop_map(|rules| {
+            rules.into_iter().fold(Policy::deny_list(), |policy, (conditions, action)| {
+                policy.rule_if("kill", conditions, action)
+            })
+        }).prop_flat_map(|policy| {
+            let arguments = prop::collection::vec(arguments(&policy), 8);
+            (Just(policy), arguments)
+        }),
+    ) {
+        let architecture = ALL[0];
+        let number = architecture.number("kill").unwrap().unwrap();
+        let filter = filter(&policy, architecture);
+        for args in args {
+            prop_assert_eq!(
+                filter.evaluate(architecture.audit, number.into(), args),
+                meaning(&policy, architecture, number, args),
+                "arguments {:x?}", args
+            );
+        }
+    }
+}
+
+/// The same policy through seccompiler's own layout.
+fn oracle(
+    rules: BTreeMap<i64, Vec<SeccompRule>>,
+    default: SeccompAction,
+    matched: SeccompAction,
+) -> Filter {
+    let arch = TargetArch::try_from(std::env::consts::ARCH).unwrap();
+    let filter = SeccompFilter::new(rules, default, matched, arch).unwrap();
+    let program = BpfProgram::try_from(filter).unwrap();
+    let own = |i: seccompiler::sock_filter| Instruction {
+        code: i.code,
+        jt: i.jt,
+        jf: i.jf,
+        k: i.k,
+    };
+    Filter::new(program.into_iter().map(own).collect())
+}
+
+proptest! {
+    #![proptest_config(config(10))]
+
+    #[test]
+    fn seccompiler_decides_the_same(
+        deny in any::<bool>(),
+        rules in prop::collection::btree_map(
+            0..300_usize,
+            prop::collection::vec(conditions().prop_filter("it has no signed ones", |one| {
+                !one.comparison.is_signed()
+            }), 0..3),
+            0..100,
+        ),
+        args in prop::collection::vec(prop::array::uniform6(crate::testing::values()), 8),
+    ) {
+        let architecture = Architecture::native().unwrap();
+        let eperm = Action::Errno(Errno::from_raw(1));
+        let (mut policy, matched, default, theirs) = if deny {
+            (Policy::deny_list(), eperm, SeccompAction::Allow, SeccompAction::Errno(1))
+        } else {
+            (Policy::allow_list(eperm), Action::Allow, SeccompAction::Errno(1), SeccompAction::Allow)
+        };
+        let mut chains = BTreeMap::new();
+        for (place, conditions) in rules {
+            let (name, number) = architecture.calls[place];
+            policy = policy.rule_if(name, conditions.clone(), matched);
+            let all: Vec<&ArgCondition> = conditions.iter().collect();
+            let rule = (!all.is_empty())
+                .then(|| SeccompRule::new(super::backend(&all).unwrap()).unwrap());
+            chains.insert(i64::from(number), rule.into_iter().collect());
+        }
+        let (ours, theirs) = (filter(&policy, architecture), oracle(chains, default, theirs));
+        // The x32 numbers are where we differ on purpose.
+        for nr in (0..1024).filter(|nr| !(512..548).contains(nr)) {
+            for &args in &args {
+                prop_assert_eq!(
+                    ours.evaluate(architecture.audit, nr, args),
+                    theirs.evaluate(architecture.audit, nr, args),
+                    "number {}, arguments {:x?}", nr, args
+                );
+            }
+        }
+    }
+}

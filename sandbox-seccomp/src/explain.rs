@@ -1,0 +1,163 @@
+//! Which rule decides about a call.
+
+use core::fmt;
+
+use crate::{Action, Error, Policy, policy::Rule, table::Architecture};
+
+/// What a policy does with one call, and why. `Display` prints it as one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Explanation<'a> {
+    /// The call's name, where this crate knows the number.
+    pub syscall: Option<&'static str>,
+    /// What happens.
+    pub action: Action,
+    /// What decides so.
+    pub decider: Decider<'a>,
+}
+
+/// What decides about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decider<'a> {
+    /// A rule: its place in [`Policy::list`], from 0, and itself.
+    Rule(usize, &'a Rule),
+    /// No rule names the call for these arguments.
+    Default,
+    /// The number leads into the table of another architecture; such calls kill whatever the policy says.
+    ForeignTable,
+}
+
+impl Policy {
+    /// What the policy does with one call of this program's architecture, and which rule says so.
+    ///
+    /// The answer comes from the rules, not from the compiled program. `nr` counts as the kernel reads it: its low 32 bits.
+    ///
+    /// ```
+    /// use sandbox_seccomp::Policy;
+    /// # #[cfg(target_arch = "x86_64")] {
+    /// let policy = Policy::judge();
+    /// let text = policy.explain(101, [0; 6])?.to_string();
+    /// assert!(text.starts_with("ptrace: kill, by rule "), "{text}");
+    /// # }
+    /// # Ok::<(), sandbox_seccomp::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::UnknownSyscall`] and [`Error::UnknownGroup`] as [`Policy::prepare`]; [`Error::Architecture`].
+    pub fn explain(&self, nr: i64, args: [u64; 6]) -> Result<Explanation<'_>, Error> {
+        let [a, b, c, d, ..] = nr.to_le_bytes();
+        let number = u32::from_le_bytes([a, b, c, d]);
+        self.explain_on(Architecture::native()?, number, args)
+    }
+
+    pub(crate) fn explain_on(
+        &self,
+        architecture: &Architecture,
+        number: u32,
+        args: [u64; 6],
+    ) -> Result<Explanation<'_>, Error> {
+        let trapped = |&(first, last): &(u32, u32)| (first..=last).contains(&number);
+        if architecture.traps.iter().any(trapped) {
+            return Ok(Explanation {
+                syscall: None,
+                action: Action::Kill,
+                decider: Decider::ForeignTable,
+            });
+        }
+        let syscall = architecture.name(number);
+        for (place, rule) in self.list().iter().enumerate().rev() {
+            let names = rule.names()?;
+            let named = syscall.is_some_and(|syscall| names.contains(&syscall));
+            if named && rule.conditions.iter().all(|one| one.holds(args)) {
+                return Ok(Explanation {
+                    syscall,
+                    action: rule.action,
+                    decider: Decider::Rule(place, rule),
+                });
+            }
+        }
+        Ok(Explanation {
+            syscall,
+            action: self.default_action(),
+            decider: Decider::Default,
+        })
+    }
+}
+
+impl fmt::Display for Explanation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {}, by ",
+            self.syscall
+                .unwrap_or("a call that this crate does not know"),
+            self.action
+        )?;
+        match self.decider {
+            Decider::Rule(place, rule) => write!(f, "rule {place}: {rule}"),
+            Decider::Default => f.write_str("the default"),
+            Decider::ForeignTable => f.write_str("its number, which is of another architecture"),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.syscalls.join(" "))?;
+        for (place, condition) in self.conditions.iter().enumerate() {
+            let word = if place == 0 { "where" } else { "and" };
+            write!(f, " {word} {condition}")?;
+        }
+        write!(f, " -> {}", self.action)?;
+        if self.reason.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ({})", self.reason)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Decider;
+    use crate::{Action, ArgCondition, Comparison, Policy, table::X86_64};
+    use sandbox_core::Errno;
+
+    #[test]
+    fn the_deciding_rule_is_named() {
+        let eperm = Action::Errno(Errno::from_raw(1));
+        let policy = Policy::deny_list()
+            .rule("@signals", eperm)
+            .because("no signals")
+            .rule_if(
+                "kill",
+                [ArgCondition::dword(1, Comparison::Eq(0))],
+                Action::Allow,
+            );
+        let explain = |number, signal| policy.explain_on(&X86_64, number, [1, signal, 0, 0, 0, 0]);
+        let nine = explain(62, 9).unwrap();
+        assert_eq!((nine.syscall, nine.action), (Some("kill"), eperm));
+        assert!(matches!(nine.decider, Decider::Rule(0, _)));
+        assert_eq!(
+            nine.to_string(),
+            "kill: EPERM (Operation not permitted), by rule 0: @signals -> EPERM (Operation not permitted) (no signals)"
+        );
+        let none = explain(62, 0).unwrap();
+        assert_eq!(
+            none.to_string(),
+            "kill: allow, by rule 1: kill where arg1 as u32 == 0x0 -> allow"
+        );
+        assert_eq!(
+            explain(0, 0).unwrap().to_string(),
+            "read: allow, by the default"
+        );
+        let x32 = explain(0x4000_0000, 0).unwrap();
+        assert_eq!(
+            (x32.action, x32.decider),
+            (Action::Kill, Decider::ForeignTable)
+        );
+        let unknown = explain(9999, 0).unwrap();
+        assert_eq!((unknown.syscall, unknown.decider), (None, Decider::Default));
+    }
+}

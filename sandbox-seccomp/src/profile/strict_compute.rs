@@ -1,0 +1,70 @@
+//! The policy for a native solution and nothing else.
+
+use super::{EACCES, ENOSYS, ENOTTY, EPERM};
+use crate::{Action, Policy};
+
+impl Policy {
+    /// The policy for a native program that computes, reads its input and prints: nothing else.
+    ///
+    /// | Calls | What happens | Why |
+    /// |---|---|---|
+    /// | reading files, memory, clocks, timers, waiting, questions about itself | allowed | the loader, the C and C++ libraries and the program itself need them |
+    /// | opening for writing, making, truncating | `EACCES` | answers go to the streams; `openat2` has its flags in memory and is `ENOSYS` |
+    /// | `write` and its kin | allowed | on the streams; no other descriptor can be had |
+    /// | changing the tree of files | `ENOSYS` | as above |
+    /// | `clone` of a thread | allowed | `std::thread`, OpenMP, the Go runtime |
+    /// | `clone` of a process, `fork`, `vfork`, `execveat` | kill | a solution is one process; to make another is the verdict |
+    /// | `execve` | allowed | the start itself needs it after the filter, and a filter cannot count: what it executes has the same filter |
+    /// | every socket call | kill, but for the report of a failed start | there is nobody to talk to |
+    /// | signals to threads of the program | allowed, never to process 1 | `abort(3)`, `raise(3)`, the Go scheduler |
+    /// | `kill` and other signals by process | `EPERM` | there is no other process |
+    /// | `ioctl` | is it a terminal, how much is there to read, blocking or not; else `ENOTTY` | what the libraries ask |
+    /// | `fcntl`, `prctl`, `prlimit64`, huge pages | as in [`Policy::judge`] | |
+    /// | `ptrace`, mounts, namespaces, modules, the clock ... | kill | only an attack calls them |
+    /// | everything else | `ENOSYS` | |
+    #[must_use]
+    pub fn strict_compute() -> Self {
+        Self::allow_list(ENOSYS)
+            .allow(&[
+                "@descriptors", "@file-read", "@memory", "@threads", "@time", "@waiting", "@self",
+                "setrlimit", "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sched_get_priority_max",
+                "sched_get_priority_min", "getpriority",
+            ])
+            .because("what a program that computes and its libraries need")
+            .allow(&["write", "writev", "pwrite64", "pwritev", "pwritev2"])
+            .because("the answer; other descriptors to write cannot be had")
+            .rule("openat2", ENOSYS)
+            .because("its flags lie in memory, where no filter sees them")
+            .opening_to_read(EACCES)
+            .because("nothing is written but the streams")
+            .allow(&[
+                "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait", "rt_sigsuspend",
+                "sigaltstack", "pause", "tkill", "tgkill", "restart_syscall",
+            ])
+            .because("abort(3), raise(3) and handlers of the program's own")
+            .rules(&["kill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal"], EPERM)
+            .because("there is no other process")
+            .hands_off_init_by("tkill", &[0])
+            .hands_off_init_by("tgkill", &[0, 1])
+            .rules(&["fork", "vfork", "clone", "execveat"], Action::Kill)
+            .because("a solution is one process")
+            .clone_of_threads(Action::Kill)
+            .because("threads are allowed, processes and namespaces are not")
+            .allow(&["execve"])
+            .because("the start needs it after the filter")
+            .rules(&["@network", "@messages"], Action::Kill)
+            .because("there is nobody to talk to")
+            .report_of_setup()
+            .because("by which a failed start says so")
+            .rule("ioctl", ENOTTY)
+            .harmless_terminal_ioctls()
+            .because("TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO")
+            .harmless_fcntls()
+            .harmless_prctls()
+            .own_limits()
+            .counted_memory()
+            .because("as in the judge policy")
+            .rules(super::ATTACKS, Action::Kill)
+            .because("only an attack calls them")
+    }
+}

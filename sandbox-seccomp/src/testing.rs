@@ -1,0 +1,139 @@
+//! What the property tests share: a policy's meaning without the compiler, and random policies and arguments.
+
+use proptest::{prelude::*, sample};
+use sandbox_core::Errno;
+
+use crate::{
+    Action, ArgCondition, Comparison, Filter, Policy, Width, compile::program, table::Architecture,
+};
+
+/// The compiled policy for any architecture.
+pub(crate) fn filter(policy: &Policy, architecture: &Architecture) -> Filter {
+    Filter::new(program(policy, architecture).unwrap())
+}
+
+/// What a policy says about a call, as its documentation reads.
+pub(crate) fn meaning(
+    policy: &Policy,
+    architecture: &Architecture,
+    nr: u32,
+    args: [u64; 6],
+) -> Action {
+    policy.explain_on(architecture, nr, args).unwrap().action
+}
+
+/// Every number around every bound that a filter has, for all architectures.
+pub(crate) fn numbers() -> impl Iterator<Item = u32> {
+    let x32 = (0..1024).map(|number| number | 0x4000_0000);
+    let edges = [0x3fff_ffff, 0x7fff_ffff, 0x8000_0000, 0xc000_0000, u32::MAX];
+    (0..1024).chain(x32).chain(edges)
+}
+
+pub(crate) fn actions() -> impl Strategy<Value = Action> {
+    sample::select(vec![
+        Action::Allow,
+        Action::Kill,
+        Action::KillThread,
+        Action::Trap,
+        Action::Log,
+        Action::Errno(Errno::from_raw(1)),
+        Action::Errno(Errno::from_raw(38)),
+    ])
+}
+
+/// Values near the bounds of both halves, where carries and signs go wrong.
+pub(crate) fn values() -> impl Strategy<Value = u64> {
+    let half = prop_oneof![
+        sample::select(vec![0, 1, 5, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff]),
+        any::<u32>(),
+    ];
+    (half.clone(), half).prop_map(|(high, low)| u64::from(high) << 32 | u64::from(low))
+}
+
+pub(crate) fn conditions() -> impl Strategy<Value = ArgCondition> {
+    (0..6_u8, any::<bool>(), 0..11, values(), values()).prop_map(
+        |(argument, dword, kind, value, mask)| {
+            let cut = if dword { 0xffff_ffff } else { u64::MAX };
+            let (value, mask) = (value & cut, mask & cut);
+            let signed = if dword {
+                i64::from(u32::try_from(value).unwrap().cast_signed())
+            } else {
+                value.cast_signed()
+            };
+            let comparison = match kind {
+                0 => Comparison::Eq(value),
+                1 => Comparison::Ne(value),
+                2 => Comparison::Lt(value),
+                3 => Comparison::Le(value),
+                4 => Comparison::Gt(value),
+                5 => Comparison::Ge(value),
+                6 => Comparison::SignedLt(signed),
+                7 => Comparison::SignedLe(signed),
+                8 => Comparison::SignedGt(signed),
+                9 => Comparison::SignedGe(signed),
+                _ => Comparison::MaskedEq {
+                    mask,
+                    value: value & mask,
+                },
+            };
+            if dword {
+                ArgCondition::dword(argument, comparison)
+            } else {
+                ArgCondition::qword(argument, comparison)
+            }
+        },
+    )
+}
+
+/// Policies of up to `rules` rules about calls of `architecture`.
+pub(crate) fn policies(
+    architecture: &'static Architecture,
+    rules: usize,
+) -> impl Strategy<Value = Policy> {
+    let names: Vec<_> = architecture.calls.iter().map(|call| call.0).collect();
+    let groups = crate::Group::all().iter().map(|group| group.name);
+    let name = prop_oneof![
+        9 => sample::select(names),
+        1 => sample::select(groups.collect::<Vec<_>>()),
+    ];
+    let rule = (name, prop::collection::vec(conditions(), 0..4), actions());
+    (actions(), prop::collection::vec(rule, 0..rules)).prop_map(|(default, rules)| {
+        rules.into_iter().fold(
+            Policy::allow_list(default),
+            |policy, (name, all, action)| policy.rule_if(name, all, action),
+        )
+    })
+}
+
+/// Arguments of which each is random or near a value that a rule of the policy compares with.
+pub(crate) fn arguments(policy: &Policy) -> impl Strategy<Value = [u64; 6]> + use<> {
+    let mut near = vec![0];
+    for condition in policy.list().iter().flat_map(|rule| &rule.conditions) {
+        let edges = match condition.comparison {
+            Comparison::Eq(v)
+            | Comparison::Ne(v)
+            | Comparison::Lt(v)
+            | Comparison::Le(v)
+            | Comparison::Gt(v)
+            | Comparison::Ge(v) => [v, v ^ (1 << 32)],
+            Comparison::MaskedEq { mask, value } => [mask, value],
+            Comparison::SignedLt(v)
+            | Comparison::SignedLe(v)
+            | Comparison::SignedGt(v)
+            | Comparison::SignedGe(v) => [v.cast_unsigned(), v.cast_unsigned() ^ (1 << 31)],
+        };
+        for edge in edges {
+            near.extend([
+                edge,
+                edge.wrapping_sub(1),
+                edge.wrapping_add(1),
+                edge | 1 << 63,
+            ]);
+            if condition.width == Width::Dword {
+                near.push(edge | 0xdead << 32);
+            }
+        }
+    }
+    let one = prop_oneof![3 => sample::select(near), 1 => values()];
+    prop::array::uniform6(one)
+}
