@@ -65,6 +65,7 @@ mod capture;
 pub mod child;
 mod collect;
 mod command;
+pub mod doctor;
 mod error;
 mod explain;
 mod identities;

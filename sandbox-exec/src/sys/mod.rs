@@ -3,5 +3,6 @@
 
 pub(crate) mod credentials;
 pub(crate) mod descriptors;
+pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod signals;
