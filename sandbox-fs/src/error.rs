@@ -1,7 +1,11 @@
 //! Everything that can fail before the clone and after the death of the box.
 
 use core::{fmt, time::Duration};
-use std::path::PathBuf;
+use std::{
+    ffi::{CStr, OsStr},
+    os::unix::ffi::OsStrExt as _,
+    path::PathBuf,
+};
 
 use sandbox_core::{Bytes, Errno};
 
@@ -153,6 +157,43 @@ pub enum Error {
         /// The kernel's reason.
         source: Errno,
     },
+    /// A name in a kept directory cannot be removed.
+    ///
+    /// `EBUSY`, `EXDEV`: something is mounted there. `EPERM`: an inode flag that the embedder may not take away.
+    #[error("cannot remove {name:?} in the kept directory: {call} failed")]
+    Remove {
+        /// The name, in whichever directory it was met.
+        name: PathBuf,
+        /// The system call.
+        call: &'static str,
+        /// The kernel's reason.
+        source: Errno,
+    },
+    /// A tree cannot be given to another owner.
+    ///
+    /// `EXDEV`: something is mounted there. `ESTALE`: a directory was moved meanwhile. `EPERM`: no `CAP_CHOWN`.
+    #[error("cannot change the owner of {name:?} in the kept directory: {call} failed")]
+    Chown {
+        /// The name, in whichever directory it was met.
+        name: PathBuf,
+        /// The system call.
+        call: &'static str,
+        /// The kernel's reason.
+        source: Errno,
+    },
+    /// A file or directory cannot be put into a kept directory.
+    ///
+    /// `ELOOP`: a directory of the path is a symbolic link. `EXDEV`: the path leaves the directory or its mount. `EINVAL`: it
+    /// has no last name.
+    #[error("cannot put {path:?} into the kept directory: {call} failed")]
+    CopyIn {
+        /// Path below the kept directory.
+        path: PathBuf,
+        /// The system call.
+        call: &'static str,
+        /// The kernel's reason.
+        source: Errno,
+    },
     /// A kept path is something else than a regular file.
     #[error("{path:?} in the kept directory is not a regular file")]
     NotRegular {
@@ -160,22 +201,25 @@ pub enum Error {
         path: PathBuf,
     },
     /// A kept file or directory is larger than the caller wants to read.
-    #[error("{path:?} in the kept directory has more than {max}")]
+    #[error("{path:?} in the kept directory: more than {max}")]
     TooLarge {
-        /// Path below the kept directory.
+        /// Path below the kept directory, or the name where the walk through it ended.
         path: PathBuf,
         /// The caller's bound.
         max: Bound,
     },
 }
 
-/// How much a caller wants to read of a kept directory.
+/// How far a caller wants to go with a kept directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Bound {
     /// Contents of a file.
     Bytes(Bytes),
-    /// Names in a directory.
+    /// Names in a directory, or in a whole tree.
     Entries(usize),
+    /// Wall time.
+    Time(Duration),
 }
 
 impl fmt::Display for Bound {
@@ -183,6 +227,7 @@ impl fmt::Display for Bound {
         match self {
             Self::Bytes(bytes) => bytes.fmt(f),
             Self::Entries(count) => write!(f, "{count} entries"),
+            Self::Time(time) => write!(f, "{time:?}"),
         }
     }
 }
@@ -230,6 +275,11 @@ pub(crate) fn conflict(first: &Rule, second: &Rule, problem: Conflict) -> Error 
         second: Box::new(second.clone()),
         problem,
     }
+}
+
+/// A name as the kernel gave it, for an error.
+pub(crate) fn shown(name: &CStr) -> PathBuf {
+    OsStr::from_bytes(name.to_bytes()).into()
 }
 
 fn source_advice(errno: Errno) -> &'static str {

@@ -1,12 +1,12 @@
 //! Reads what a box left behind, as hostile data.
 
 use std::{
-    ffi::{CString, OsStr, OsString},
+    ffi::{CString, OsString},
     fs::File,
     io::Read as _,
     os::{
         fd::{AsRawFd as _, OwnedFd},
-        unix::ffi::OsStrExt as _,
+        unix::ffi::OsStringExt as _,
     },
     path::Path,
 };
@@ -15,7 +15,11 @@ use sandbox_core::{Bytes, Errno};
 
 use crate::{
     Error,
+    bounds::{Bounds, Budget},
+    clear::{self, INSIDE},
+    entries::Entries,
     error::Bound,
+    give,
     source::{c_path, own},
     sys::file,
 };
@@ -50,8 +54,34 @@ pub enum KeptKind {
     Other,
 }
 
+/// User and group of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Owner {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// What [`KeptDir::chown`] found, in files and directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[must_use = "what was left with its owner is only told here"]
+#[non_exhaustive]
+pub struct Owned {
+    /// Given to the new owner.
+    pub given: u64,
+    /// Left, because they belonged to somebody else.
+    pub foreign: u64,
+    /// Left, because they have another name, which may lie outside.
+    pub linked: u64,
+    /// Left, because they are devices, FIFOs or sockets.
+    pub special: u64,
+}
+
 impl From<OwnedFd> for KeptDir {
-    /// Takes the descriptor that [`RootInstance::open_kept`](crate::RootInstance::open_kept) gave.
+    /// Takes the descriptor that [`RootInstance::open_kept`](crate::RootInstance::open_kept) gave, or any directory of the
+    /// host that a box could write to.
     fn from(fd: OwnedFd) -> Self {
         Self(fd)
     }
@@ -122,40 +152,112 @@ impl KeptDir {
     /// directory cannot be read.
     pub fn entries(&self, max: usize) -> Result<Vec<KeptEntry>, Error> {
         let here = Path::new(".");
-        let dir = self.open_below(here, libc::O_RDONLY | libc::O_DIRECTORY)?;
-        let mut buffer = vec![0; 32 * 1024];
+        let dir = self.reader()?;
+        let mut reader = Entries::from(dir.as_raw_fd(), 0, 32 * 1024).map_err(kept(here))?;
         let mut entries = Vec::new();
-        loop {
-            let used = file::getdents(dir.as_raw_fd(), &mut buffer).map_err(kept(here))?;
-            if used == 0 {
-                return Ok(entries);
+        while let Some(entry) = reader.next().map_err(kept(here))? {
+            if entries.len() == max {
+                return Err(Error::TooLarge {
+                    path: here.to_owned(),
+                    max: Bound::Entries(max),
+                });
             }
-            let mut rest = buffer.get(..used).unwrap_or_default();
-            while !rest.is_empty() {
-                let (entry, after) =
-                    parse(rest).ok_or_else(|| kept(here)(Errno::from_raw(libc::EIO)))?;
-                rest = after;
-                if entry.name == "." || entry.name == ".." {
-                    continue;
-                }
-                if entries.len() == max {
-                    return Err(Error::TooLarge {
-                        path: here.to_owned(),
-                        max: Bound::Entries(max),
-                    });
-                }
-                entries.push(entry);
-            }
+            entries.push(KeptEntry {
+                name: OsString::from_vec(entry.name.into_bytes()),
+                kind: entry.kind,
+            });
         }
+        Ok(entries)
+    }
+
+    /// Opens anything for reading, without waiting: a FIFO too, whether or not somebody writes, or a device.
+    ///
+    /// # Errors
+    /// As [`KeptDir::open`], but for the type. Opening a device may be an act; on the box's own tmpfs none works (`EACCES`).
+    pub fn open_special(&self, path: impl AsRef<Path>) -> Result<File, Error> {
+        let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
+        self.open_below(path.as_ref(), flags).map(File::from)
+    }
+
+    /// Removes a file, or a directory with all beneath it.
+    ///
+    /// Links are removed, never followed. Permissions, immutable and append-only flags are taken away where they are in the
+    /// way. Memory does not grow with the tree, however deep.
+    ///
+    /// # Errors
+    /// [`Error::Remove`] with `EBUSY` or `EXDEV`: something is mounted in there. `EPERM`: a flag that the embedder may not take
+    /// away. [`Error::TooLarge`]: the bounds were reached; what was removed stays removed.
+    pub fn remove(&self, path: impl AsRef<Path>, bounds: Bounds) -> Result<(), Error> {
+        let path = path.as_ref();
+        let failed = |source| Error::Remove {
+            name: path.to_owned(),
+            call: "openat2",
+            source,
+        };
+        let (dir, name) = self.parent(path, &failed)?;
+        // The way there is open; whether something is there, and inside, is asked by its name alone.
+        file::openat2(
+            dir.as_raw_fd(),
+            &name,
+            libc::O_PATH | libc::O_NOFOLLOW,
+            NO_MOUNT,
+        )
+        .map(own)
+        .map_err(failed)?;
+        clear::one(dir.as_raw_fd(), &name, &mut Budget::new(bounds))
+    }
+
+    /// Removes everything in this directory. See [`KeptDir::remove`].
+    ///
+    /// # Errors
+    /// As [`KeptDir::remove`].
+    pub fn clear(&self, bounds: Bounds) -> Result<(), Error> {
+        clear::contents(self.reader()?.as_raw_fd(), &mut Budget::new(bounds))
+    }
+
+    /// Gives this directory and all in it that belongs to the user id `from` to another owner.
+    ///
+    /// Never follows a link: a symbolic link is given itself. A file with another name, a device, FIFO or socket, and what
+    /// does not belong to `from` stays as it is and is counted. The kernel takes set-user-id bits and file capabilities
+    /// away with the owner.
+    ///
+    /// # Errors
+    /// [`Error::Chown`] with `EXDEV`: something is mounted in there. `ESTALE`: somebody moves directories about meanwhile.
+    /// [`Error::TooLarge`]: the bounds were reached.
+    pub fn chown(&self, from: u32, to: Owner, bounds: Bounds) -> Result<Owned, Error> {
+        give::tree(self.reader()?, from, to, &mut Budget::new(bounds))
+    }
+
+    fn reader(&self) -> Result<OwnedFd, Error> {
+        self.open_below(Path::new("."), libc::O_RDONLY | libc::O_DIRECTORY)
+    }
+
+    /// The directory that holds the last name of a path, and that name.
+    pub(crate) fn parent(
+        &self,
+        path: &Path,
+        failed: &impl Fn(Errno) -> Error,
+    ) -> Result<(OwnedFd, CString), Error> {
+        // `..`, `/` and an empty path have no last name.
+        let name = path
+            .file_name()
+            .ok_or_else(|| failed(Errno::from_raw(libc::EINVAL)))?;
+        let name = c_path(Path::new(name))?;
+        let above = match path.parent() {
+            Some(above) if above != Path::new("") => above,
+            _ => Path::new("."),
+        };
+        // Without O_NOFOLLOW: a link is then ELOOP at the last name as well, not ENOTDIR.
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY;
+        let dir = file::openat2(self.0.as_raw_fd(), &c_path(above)?, flags, INSIDE)
+            .map(own)
+            .map_err(failed)?;
+        Ok((dir, name))
     }
 
     fn open_below(&self, path: &Path, flags: i32) -> Result<OwnedFd, Error> {
         let text: CString = c_path(path)?;
-        let resolve = libc::RESOLVE_BENEATH
-            | libc::RESOLVE_NO_SYMLINKS
-            | libc::RESOLVE_NO_MAGICLINKS
-            | libc::RESOLVE_NO_XDEV;
-        file::openat2(self.0.as_raw_fd(), &text, flags | libc::O_NOFOLLOW, resolve)
+        file::openat2(self.0.as_raw_fd(), &text, flags | libc::O_NOFOLLOW, INSIDE)
             .map(own)
             .map_err(kept(path))
     }
@@ -168,37 +270,5 @@ fn kept(path: &Path) -> impl Fn(Errno) -> Error {
     }
 }
 
-/// The first record of getdents64(2): `ino u64 | off i64 | reclen u16 | type u8 | name, NUL-terminated`; and the rest.
-fn parse(records: &[u8]) -> Option<(KeptEntry, &[u8])> {
-    const RECLEN: usize = 16;
-    const TYPE: usize = 18;
-    const NAME: usize = 19;
-    let length = [*records.get(RECLEN)?, *records.get(RECLEN + 1)?];
-    let (record, rest) = records.split_at_checked(u16::from_ne_bytes(length).into())?;
-    let kind = match *record.get(TYPE)? {
-        libc::DT_REG => KeptKind::File,
-        libc::DT_DIR => KeptKind::Directory,
-        libc::DT_LNK => KeptKind::Symlink,
-        _ => KeptKind::Other,
-    };
-    let name = record.get(NAME..)?.split(|byte| *byte == 0).next()?;
-    let name = OsStr::from_bytes(name).to_owned();
-    Some((KeptEntry { name, kind }, rest))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse;
-
-    #[test]
-    fn a_broken_record_is_refused_not_looped_over() {
-        assert!(parse(&[0; 10]).is_none());
-        assert!(
-            parse(&[0; 24]).is_none(),
-            "a record of length 0 has no type"
-        );
-        let mut long = [0; 24];
-        long[16] = 200;
-        assert!(parse(&long).is_none());
-    }
-}
+/// [`INSIDE`] for a last name that may be a link, which is opened itself.
+const NO_MOUNT: u64 = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS | libc::RESOLVE_NO_XDEV;

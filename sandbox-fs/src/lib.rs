@@ -15,15 +15,20 @@
 //! 5.12 for `mount_setattr(2)`; [`sandbox_core::Host::probe`] says so at once.
 
 mod apply;
+mod bounds;
 mod child;
+mod clear;
 mod compile;
 mod delegate;
 mod dev;
+mod entries;
 mod error;
+mod give;
 mod item;
 mod keep;
 mod op;
 mod plan;
+mod put;
 mod resolver;
 mod root;
 mod rule;
@@ -32,8 +37,9 @@ mod sys;
 mod target;
 mod tree;
 
+pub use bounds::Bounds;
 pub use error::{Bound, Conflict, Error, TargetProblem};
-pub use keep::{KeptDir, KeptEntry, KeptKind};
+pub use keep::{KeptDir, KeptEntry, KeptKind, Owned, Owner};
 pub use plan::{RootInstance, RootPlan, Trees};
 pub use root::RootSpec;
 pub use rule::{FileMode, MountFlags, ProcView, Quota, Requester, Rule};

@@ -29,6 +29,7 @@ pub(crate) mod file;
 pub(crate) mod message;
 pub(crate) mod mount;
 pub(crate) mod process;
+pub(crate) mod tree;
 
 /// The result of a call that returns a descriptor.
 fn descriptor(ret: c_long) -> Result<c_int, Errno> {

@@ -6,6 +6,8 @@
 )]
 #![expect(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod trees;
+
 use std::{
     collections::BTreeMap,
     fs,
