@@ -22,7 +22,7 @@
     clippy::disallowed_methods
 )]
 
-use core::ffi::{CStr, c_int};
+use core::{ffi::c_int, ops::Range};
 use std::{
     ffi::CString,
     os::fd::{AsRawFd as _, OwnedFd},
@@ -31,8 +31,9 @@ use std::{
 use sandbox_core::{Errno, Fault};
 
 use crate::{
-    FileMode, ProcView,
-    op::{At, Bind, MAX_TMPFS, Op},
+    FileMode, kernel_fs,
+    op::{At, Bind, MAX_TMPFS, Op, UpperOp},
+    overlay::Overlay,
     sys::{file, mount},
     tree,
 };
@@ -94,7 +95,7 @@ impl Builder<'_> {
                 mode,
                 attributes,
             } => {
-                let mounted = new_tmpfs(size, inodes, mode, *attributes)?;
+                let mounted = kernel_fs::tmpfs(size, inodes, mode, *attributes)?;
                 *self.tmpfs.get_mut(*tmpfs).ok_or(INVALID)? = mounted;
                 match at {
                     Some(at) => self.attach(mounted, at),
@@ -113,11 +114,16 @@ impl Builder<'_> {
             }
             Op::Symlink { at, points_to } => file::symlinkat(points_to, self.dir(at)?, &at.path),
             Op::Bind { at, bind } => self.bind(at, *bind),
-            Op::Proc { at, view } => {
-                let proc = new_proc(*view)?;
-                self.attach(proc, at)?;
-                file::close(proc)
-            }
+            Op::Proc { at, view } => self.attach_new(kernel_fs::proc(*view)?, at),
+            Op::Sysfs(at) => self.attach_new(kernel_fs::sysfs()?, at),
+            Op::Devpts { at, max } => self.attach_new(kernel_fs::devpts(max)?, at),
+            Op::Overlay {
+                at,
+                lowers,
+                upper,
+                attributes,
+            } => self.overlay(at, lowers.clone(), upper.as_ref(), *attributes),
+            Op::Mask { at, optional } => self.mask(at, *optional),
             Op::Seal { tmpfs } => self.seal(*tmpfs),
             Op::Pivot => {
                 file::fchdir(self.root()?)?;
@@ -140,14 +146,23 @@ impl Builder<'_> {
         self.tmpfs.get(at.tmpfs).copied().ok_or(INVALID)
     }
 
+    /// Opens where `at` points, as a place; a symbolic link there is opened itself, or refused.
+    fn place(&self, at: &At) -> Result<c_int, Errno> {
+        let resolve =
+            libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS;
+        let flags = libc::O_PATH | libc::O_NOFOLLOW;
+        file::openat2(self.dir(at)?, &at.path, flags, resolve)
+    }
+
+    /// [`Builder::attach`] for a mount that init made, whose descriptor it does not need any longer.
+    fn attach_new(&self, mounted: c_int, at: &At) -> Result<(), Errno> {
+        self.attach(mounted, at)?;
+        file::close(mounted)
+    }
+
     /// Mounts a detached mount where `at` points.
     fn attach(&self, mounted: c_int, at: &At) -> Result<(), Errno> {
-        let target = file::openat2(
-            self.dir(at)?,
-            &at.path,
-            libc::O_PATH | libc::O_NOFOLLOW,
-            libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS,
-        )?;
+        let target = self.place(at)?;
         // O_PATH|O_NOFOLLOW opens a link itself where RESOLVE_NO_SYMLINKS did not refuse it; a mount never covers one.
         if file::fstat(target)?.st_mode & libc::S_IFMT == libc::S_IFLNK {
             return Err(Errno::from_raw(libc::ELOOP));
@@ -157,21 +172,79 @@ impl Builder<'_> {
     }
 
     fn bind(&self, at: &At, number: usize) -> Result<(), Errno> {
-        let bind = self.binds.get(number).ok_or(INVALID)?;
+        let (tree, made_here) = self.tree(number)?;
+        self.attach(tree, at)?;
+        if made_here { file::close(tree) } else { Ok(()) }
+    }
+
+    /// The detached tree of a bind, and whether init made it and has to close it.
+    fn tree(&self, number: usize) -> Result<(c_int, bool), Errno> {
         match self.origin {
             Origin::Parent(trees) => {
                 let tree = trees.get(number).ok_or(INVALID)?;
-                self.attach(tree.as_raw_fd(), at)
+                Ok((tree.as_raw_fd(), false))
             }
             Origin::Init => {
+                let bind = self.binds.get(number).ok_or(INVALID)?;
                 let path = bind.source.canonical.as_deref().ok_or(INVALID)?;
                 let source = tree::reopen(path, bind.source.identity)?;
                 let tree = tree::make(source, bind).map_err(|(_, errno)| errno)?;
                 file::close(source)?;
-                self.attach(tree, at)?;
-                file::close(tree)
+                Ok((tree, true))
             }
         }
+    }
+
+    fn overlay(
+        &self,
+        at: &At,
+        lowers: Range<usize>,
+        upper: Option<&UpperOp>,
+        attributes: u64,
+    ) -> Result<(), Errno> {
+        let place = self.place(at)?;
+        let mut overlay = Overlay::at(place)?;
+        for number in lowers {
+            let (tree, made_here) = self.tree(number)?;
+            overlay.lower(tree)?;
+            if made_here {
+                file::close(tree)?;
+            }
+        }
+        match upper {
+            None => {}
+            Some(UpperOp::Bind(number)) => {
+                let (tree, made_here) = self.tree(*number)?;
+                overlay.upper(tree)?;
+                if made_here {
+                    file::close(tree)?;
+                }
+            }
+            Some(UpperOp::Memory { size, inodes }) => {
+                let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+                let memory = kernel_fs::tmpfs(size, inodes, c"0700", attributes)?;
+                file::mkdirat(memory, c"upper", 0o1777)?;
+                file::mkdirat(memory, c"work", 0o700)?;
+                overlay.upper(memory)?;
+                file::close(memory)?;
+            }
+        }
+        let mounted = overlay.finish(attributes)?;
+        file::close(place)?;
+        self.attach_new(mounted, at)
+    }
+
+    fn mask(&self, at: &At, optional: bool) -> Result<(), Errno> {
+        let place = match self.place(at) {
+            Err(errno) if optional && errno.raw() == libc::ENOENT => return Ok(()),
+            other => other?,
+        };
+        let mask = kernel_fs::mask(place, self.root()?)?;
+        mount::move_mount(mask, place)?;
+        // Not before: a file without a name cannot be mounted.
+        kernel_fs::forget_mask(self.root()?)?;
+        file::close(mask)?;
+        file::close(place)
     }
 
     fn seal(&self, number: usize) -> Result<(), Errno> {
@@ -208,30 +281,4 @@ fn require(fd: c_int, attributes: u64) -> Result<(), Errno> {
     } else {
         Err(Errno::from_raw(libc::EROFS))
     }
-}
-
-fn new_tmpfs(size: &CStr, inodes: &CStr, mode: &CStr, attributes: u64) -> Result<c_int, Errno> {
-    let context = mount::fsopen(c"tmpfs")?;
-    mount::fsconfig_string(context, c"size", size)?;
-    mount::fsconfig_string(context, c"nr_inodes", inodes)?;
-    mount::fsconfig_string(context, c"mode", mode)?;
-    let mounted = mount::fsmount(context, attributes)?;
-    file::close(context)?;
-    Ok(mounted)
-}
-
-fn new_proc(view: ProcView) -> Result<c_int, Errno> {
-    let context = mount::fsopen(c"proc")?;
-    // 2 would still show every process to a payload whose gid is 0; 4 asks ptrace rights of the reader.
-    mount::fsconfig_string(context, c"hidepid", c"4")?;
-    if view == ProcView::Processes {
-        mount::fsconfig_string(context, c"subset", c"pid")?;
-    }
-    let attributes = libc::MOUNT_ATTR_RDONLY
-        | libc::MOUNT_ATTR_NOSUID
-        | libc::MOUNT_ATTR_NODEV
-        | libc::MOUNT_ATTR_NOEXEC;
-    let mounted = mount::fsmount(context, attributes)?;
-    file::close(context)?;
-    Ok(mounted)
 }

@@ -1,21 +1,22 @@
 //! From items to operations: opens sources, orders, and finds what cannot lie beneath what.
 
+mod emit;
+
 use core::fmt::Display;
 use std::{
     collections::{HashMap, HashSet},
-    ffi::CString,
     path::{Path, PathBuf},
 };
 
-use sandbox_core::Bytes;
-
+use self::emit::digits;
 use crate::{
     Error, FileMode, MountFlags, Quota, RootSpec, Rule,
     error::{Conflict, conflict},
-    item::{Item, Kind, check_quota, check_unique, expand},
-    op::{At, Bind, MAX_TMPFS, Op},
-    source::{self, Request, Source},
-    target::{Target, c_path_below},
+    gather::{self, Placed},
+    item::{From, Item, Kind, check_quota, check_unique, expand},
+    op::{At, Bind, Op},
+    source,
+    target::c_path_below,
 };
 
 /// What [`crate::RootPlan`] is made of.
@@ -29,49 +30,15 @@ pub(crate) struct Compiled {
 
 pub(crate) fn compile(spec: &RootSpec) -> Result<Compiled, Error> {
     check_quota(Path::new("/"), spec.quota)?;
-    let mut items = expand(&spec.rules)?;
+    let items = expand(&spec.rules)?;
     check_unique(&items)?;
-    let mut sources = open_sources(&items, spec)?;
-    // An optional source that does not exist takes its rule with it.
-    let mut present = sources
-        .iter()
-        .map(Option::is_some)
-        .collect::<Vec<_>>()
-        .into_iter();
-    items.retain(|item| !matches!(item.kind, Kind::Bind(..)) || present.next() == Some(true));
-    sources.retain(Option::is_some);
-    let mut placed: Vec<_> = {
-        let mut sources = sources.into_iter().flatten();
-        items
-            .into_iter()
-            .map(|item| match item.kind {
-                Kind::Bind(..) => (item, sources.next()),
-                _ => (item, None),
-            })
-            .collect()
-    };
-    placed.sort_by(|(a, _), (b, _)| a.target.by_depth(&b.target));
+    let mut placed = gather::open(items, spec)?;
+    placed.sort_by(|a, b| a.item.target.by_depth(&b.item.target));
     let mut compiler = Compiler::new(spec.quota)?;
-    for (item, source) in placed {
-        compiler.place(item, source)?;
+    for placed in placed {
+        compiler.place(placed)?;
     }
     compiler.finish()
-}
-
-fn open_sources(items: &[Item<'_>], spec: &RootSpec) -> Result<Vec<Option<Source>>, Error> {
-    let requests: Vec<_> = items
-        .iter()
-        .filter_map(|item| match &item.kind {
-            Kind::Bind(path, flags) => Some(Request {
-                path,
-                target: item.target.as_path(),
-                writable: flags.contains(MountFlags::WRITABLE),
-                optional: flags.contains(MountFlags::OPTIONAL),
-            }),
-            _ => None,
-        })
-        .collect();
-    source::open_all(&requests, spec.requester.as_ref())
 }
 
 /// What stands at a target already placed, as far as things beneath it care.
@@ -83,6 +50,8 @@ enum Ground {
     Tmpfs(usize),
     /// A directory of the host.
     Host,
+    /// A filesystem of the kernel.
+    Kernel,
     /// Nothing can lie beneath, because.
     Solid(Conflict),
 }
@@ -93,6 +62,14 @@ struct Tmpfs {
     quota: Quota,
     used: Quota,
     read_only: bool,
+}
+
+/// What an item lies in.
+#[derive(Default)]
+struct Surroundings<'r> {
+    tmpfs: usize,
+    host: Option<&'r Rule>,
+    kernel: Option<&'r Rule>,
 }
 
 struct Compiler<'r> {
@@ -125,19 +102,33 @@ impl<'r> Compiler<'r> {
         self.names.push(name.to_string());
     }
 
-    fn place(&mut self, item: Item<'r>, source: Option<Source>) -> Result<(), Error> {
+    fn place(&mut self, placed: Placed<'r>) -> Result<(), Error> {
+        let Placed { item, sources, ids } = placed;
         let path = item.target.as_path();
-        let (tmpfs, on_host) = self.surroundings(&item)?;
-        let place = |this: &Self| this.at(tmpfs, path);
-        if let Some(rule) = on_host {
-            let mounts = matches!(item.kind, Kind::Bind(..) | Kind::Tmpfs(..) | Kind::Proc(_));
-            if !mounts {
+        let Surroundings {
+            tmpfs,
+            host,
+            kernel,
+        } = self.surroundings(&item)?;
+        let mask = matches!(item.kind, Kind::Mask { .. });
+        match (kernel, host) {
+            (Some(rule), _) if !mask => {
+                return Err(conflict(rule, item.rule, Conflict::BeneathProc));
+            }
+            (_, Some(rule)) if !item.kind.mounts() => {
                 return Err(conflict(rule, item.rule, Conflict::CreatedOnHost));
             }
-        } else {
-            self.imply_parents(&item.target, tmpfs)?;
+            (None, None) if mask => {
+                return Err(Error::Meaningless {
+                    rule: Box::new(item.rule.clone()),
+                    why: "it lies beneath no bind, overlay, proc or sysfs, so there is nothing to hide",
+                });
+            }
+            (None, None) => self.imply_parents(&item.target, tmpfs)?,
+            _ => {}
         }
-        let create = on_host.is_none();
+        let create = host.is_none() && kernel.is_none();
+        let name = item.rule;
         let ground = match item.kind {
             Kind::Dir => {
                 self.make_dir(tmpfs, path)?;
@@ -145,48 +136,72 @@ impl<'r> Compiler<'r> {
             }
             Kind::Symlink(to) => {
                 let points_to = source::c_path(to)?;
-                let at = place(self)?;
+                let at = self.at(tmpfs, path)?;
                 self.spend(tmpfs, 0);
                 self.op(Op::Symlink { at, points_to }, named_link(path, to));
                 Ground::Solid(Conflict::BeneathSymlink)
             }
             Kind::File(contents, mode) => {
-                self.make_file(tmpfs, path, contents, mode, item.rule)?;
+                self.make_file(tmpfs, path, contents, mode, name)?;
                 Ground::Solid(Conflict::BeneathFile)
             }
             Kind::Proc(view) => {
-                if create {
-                    self.make_dir(tmpfs, path)?;
-                }
-                let at = place(self)?;
-                self.op(Op::Proc { at, view }, item.rule);
-                Ground::Solid(Conflict::BeneathProc)
+                let at = self.mount_point(tmpfs, path, create)?;
+                self.op(Op::Proc { at, view }, name);
+                Ground::Kernel
+            }
+            Kind::Sysfs => {
+                let at = self.mount_point(tmpfs, path, create)?;
+                self.op(Op::Sysfs(at), name);
+                Ground::Kernel
+            }
+            Kind::Devpts(max) => {
+                let at = self.mount_point(tmpfs, path, create)?;
+                let max = digits(max.into());
+                self.op(Op::Devpts { at, max }, name);
+                Ground::Kernel
+            }
+            Kind::Mask { optional } => {
+                let at = self.at(tmpfs, path)?;
+                // An empty file lies on the root.
+                self.spend(0, 0);
+                self.op(Op::Mask { at, optional }, name);
+                Ground::Solid(Conflict::BeneathMask)
             }
             Kind::Tmpfs(quota, flags) => {
-                if create {
-                    self.make_dir(tmpfs, path)?;
-                }
-                let at = place(self)?;
+                let at = self.mount_point(tmpfs, path, create)?;
                 Ground::Tmpfs(self.mount_tmpfs(path, quota, flags, Some(at))?)
             }
+            Kind::Overlay { upper, flags, .. } => {
+                let at = self.mount_point(tmpfs, path, create)?;
+                self.mount_overlay(at, sources, upper, flags, name);
+                Ground::Host
+            }
             Kind::Bind(from, flags) => {
-                let Some(source) = source else { return Ok(()) };
+                let Some(source) = sources.into_iter().next() else {
+                    return Ok(());
+                };
                 let is_dir = source.is_dir;
-                let name = format!("bind {} on {} ({flags})", from.display(), path.display());
-                match (create, is_dir) {
-                    (true, true) => self.make_dir(tmpfs, path)?,
-                    (true, false) => {
-                        let why = format!("make the mount point {}", path.display());
-                        self.make_file(tmpfs, path, &[], FileMode::Plain, why)?;
+                // A rule of its own says it best; the nodes of a minimal dev are not rules.
+                let name = match from {
+                    From::Path(from) => {
+                        format!("bind {} on {} ({flags})", from.display(), path.display())
                     }
-                    (false, _) => {}
-                }
-                let at = place(self)?;
+                    _ => name.to_string(),
+                };
+                let at = if is_dir || !create {
+                    self.mount_point(tmpfs, path, create)?
+                } else {
+                    let why = format!("make the mount point {}", path.display());
+                    self.make_file(tmpfs, path, &[], FileMode::Plain, why)?;
+                    self.at(tmpfs, path)?
+                };
                 let bind = self.binds.len();
                 self.binds.push(Bind {
                     source,
                     attributes: flags.attributes(),
                     recursive: !flags.contains(MountFlags::NON_RECURSIVE),
+                    ids,
                 });
                 self.op(Op::Bind { at, bind }, name);
                 if is_dir {
@@ -200,20 +215,32 @@ impl<'r> Compiler<'r> {
         Ok(())
     }
 
-    /// The tmpfs that an item's target is resolved from, and the bind it lies beneath, if any.
-    fn surroundings(&self, item: &Item<'r>) -> Result<(usize, Option<&'r Rule>), Error> {
-        let mut host = None;
+    /// The tmpfs that an item's target is resolved from, and what of the host or the kernel it lies beneath.
+    fn surroundings(&self, item: &Item<'r>) -> Result<Surroundings<'r>, Error> {
+        let mut found = Surroundings::default();
         for parent in item.target.parents() {
             match self.ground.get(parent) {
                 None | Some((Ground::Dir, _)) => {}
-                Some((Ground::Host, rule)) => host = host.or(Some(*rule)),
-                Some((Ground::Tmpfs(number), _)) => return Ok((*number, host)),
+                Some((Ground::Host, rule)) => found.host = found.host.or(Some(*rule)),
+                Some((Ground::Kernel, rule)) => found.kernel = found.kernel.or(Some(*rule)),
+                Some((Ground::Tmpfs(number), _)) => {
+                    found.tmpfs = *number;
+                    break;
+                }
                 Some((Ground::Solid(problem), rule)) => {
                     return Err(conflict(rule, item.rule, *problem));
                 }
             }
         }
-        Ok((0, host))
+        Ok(found)
+    }
+
+    /// Where a directory or a filesystem is mounted; the directory is made where `create` says so.
+    fn mount_point(&mut self, tmpfs: usize, path: &Path, create: bool) -> Result<At, Error> {
+        if create {
+            self.make_dir(tmpfs, path)?;
+        }
+        self.at(tmpfs, path)
     }
 
     fn at(&self, tmpfs: usize, path: &Path) -> Result<At, Error> {
@@ -222,101 +249,6 @@ impl<'r> Compiler<'r> {
             tmpfs,
             path: c_path_below(path, base)?,
         })
-    }
-
-    fn imply_parents(&mut self, target: &Target, tmpfs: usize) -> Result<(), Error> {
-        let missing: Vec<_> = target
-            .parents()
-            .take_while(|parent| {
-                !self.ground.contains_key(*parent) && !self.implied.contains(*parent)
-            })
-            .map(Path::to_owned)
-            .collect();
-        for parent in missing.into_iter().rev() {
-            self.make_dir(tmpfs, &parent)?;
-            self.implied.insert(parent);
-        }
-        Ok(())
-    }
-
-    fn make_dir(&mut self, tmpfs: usize, path: &Path) -> Result<(), Error> {
-        // Never made twice: items come parents first, so none asks for a directory that was already implied.
-        let at = self.at(tmpfs, path)?;
-        self.spend(tmpfs, 0);
-        self.op(
-            Op::Directory(at),
-            format_args!("make the directory {}", path.display()),
-        );
-        Ok(())
-    }
-
-    fn make_file(
-        &mut self,
-        tmpfs: usize,
-        path: &Path,
-        contents: &[u8],
-        mode: FileMode,
-        name: impl Display,
-    ) -> Result<(), Error> {
-        let at = self.at(tmpfs, path)?;
-        self.spend(tmpfs, contents.len());
-        let contents = contents.into();
-        self.op(Op::File { at, contents, mode }, name);
-        Ok(())
-    }
-
-    /// One inode and these many bytes, in whole pages as the kernel counts.
-    fn spend(&mut self, tmpfs: usize, bytes: usize) {
-        const PAGE: u64 = 4096;
-        let pages = u64::try_from(bytes).unwrap_or(u64::MAX).div_ceil(PAGE);
-        if let Some(Tmpfs { used, .. }) = self.tmpfs.get_mut(tmpfs) {
-            used.inodes = used.inodes.saturating_add(1);
-            let total = used.bytes.get().saturating_add(pages.saturating_mul(PAGE));
-            used.bytes = Bytes::new(total);
-        }
-    }
-
-    fn mount_tmpfs(
-        &mut self,
-        path: &Path,
-        quota: Quota,
-        flags: MountFlags,
-        at: Option<At>,
-    ) -> Result<usize, Error> {
-        let number = self.tmpfs.len();
-        if number == MAX_TMPFS {
-            return Err(Error::TooMany {
-                what: "tmpfs in one tree, the root among them",
-                limit: MAX_TMPFS,
-            });
-        }
-        let read_only = !flags.contains(MountFlags::WRITABLE);
-        let name = format!(
-            "tmpfs on /{} ({}, {} inodes, {flags})",
-            path.display(),
-            quota.bytes,
-            quota.inodes
-        );
-        let op = Op::Tmpfs {
-            at,
-            tmpfs: number,
-            size: digits(quota.bytes.get()),
-            inodes: digits(quota.inodes),
-            mode: if read_only { c"0755" } else { c"1777" }.to_owned(),
-            // Sealed when everything on it is made.
-            attributes: (flags | MountFlags::WRITABLE).attributes(),
-        };
-        self.op(op, name);
-        self.tmpfs.push(Tmpfs {
-            target: path.to_owned(),
-            quota,
-            used: Quota {
-                bytes: Bytes::new(0),
-                inodes: 1,
-            },
-            read_only,
-        });
-        Ok(number)
     }
 
     fn finish(mut self) -> Result<Compiled, Error> {
@@ -356,10 +288,4 @@ impl<'r> Compiler<'r> {
 
 fn named_link(path: &Path, to: &Path) -> String {
     format!("link {} to {}", path.display(), to.display())
-}
-
-/// A number as the kernel parses it.
-fn digits(number: u64) -> CString {
-    // Decimal digits hold no NUL; the default, an empty text, is EINVAL to the kernel.
-    CString::new(number.to_string()).unwrap_or_default()
 }

@@ -96,13 +96,13 @@ impl Copy {
         let mask = process::block_signals().map_err(failed("pthread_sigmask"))?;
         #[expect(unsafe_code, reason = "the copy runs `serve` and nothing else")]
         // SAFETY: `serve` is async-signal-safe, as the lint header of its file demands, and never returns.
-        let forked = unsafe { process::fork_silent() };
+        let forked = unsafe { process::fork_silent(0) };
         if let Ok(Forked::Copy) = forked {
             resolver::serve(theirs.as_raw_fd(), &ids, wanted);
         }
         let restored = process::change_mask(&mask).map_err(failed("pthread_sigmask"));
         let pidfd = match forked.map_err(failed("clone3"))? {
-            Forked::Parent(pidfd) => own(pidfd),
+            Forked::Parent { pidfd, .. } => own(pidfd),
             Forked::Copy => return Err(("clone3", Errno::from_raw(libc::EIO))),
         };
         let copy = Self {

@@ -43,6 +43,40 @@ pub enum Error {
         /// The flags in question.
         flags: MountFlags,
     },
+    /// A rule says nothing that could be carried out.
+    #[error("`{rule}`: {why}")]
+    Meaningless {
+        /// The rule.
+        rule: Box<Rule>,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The descriptor of a rule was not given, or cannot be used.
+    ///
+    /// `EBADF`: no [`RootSpec::descriptor`](crate::RootSpec::descriptor) has that name. `EMFILE`.
+    #[error("`{rule}`: there is no such descriptor; give it by RootSpec::descriptor")]
+    Handle {
+        /// The rule.
+        rule: Box<Rule>,
+        /// The kernel's reason.
+        source: Errno,
+    },
+    /// The user namespace that an idmapped bind refers to cannot be made.
+    ///
+    /// `EPERM`: the embedder lacks `CAP_SETUID` or `CAP_SETGID`. `ENOSPC`: `user.max_user_namespaces`.
+    #[error("cannot make the user namespace of an idmapped bind: {call} failed")]
+    IdMap {
+        /// The system call or file.
+        call: &'static str,
+        /// The kernel's reason.
+        source: Errno,
+    },
+    /// An idmapped bind needs an embedder with `CAP_SYS_ADMIN`; init has none over the host's filesystem.
+    #[error("cannot map the ids of {path:?} without CAP_SYS_ADMIN over its filesystem")]
+    Unmappable {
+        /// Path on the host.
+        path: PathBuf,
+    },
     /// A quota is zero, which the kernel reads as "without limit".
     #[error("the quota of the tmpfs on {target:?} has a zero; give both bytes and inodes a limit")]
     QuotaZero {
@@ -260,9 +294,21 @@ pub enum Conflict {
     /// The second lies below a symbolic link; no step follows one.
     #[error("the second lies beneath the first, which is a symbolic link; name the real path")]
     BeneathSymlink,
-    /// The second lies in proc(5), where nothing can be created and nothing needs to be hidden.
-    #[error("nothing can be placed in a proc")]
+    /// The second lies in a filesystem of the kernel, where nothing can be created.
+    #[error("nothing but masks can be placed in a proc, sysfs or devpts")]
     BeneathProc,
+    /// The second lies beneath what the first hides.
+    #[error("the first hides what the second needs")]
+    BeneathMask,
+    /// Where the second goes, the first has a symbolic link; none is followed.
+    #[error("the target of the second is, or lies beyond, a symbolic link in what the first shows")]
+    TargetIsSymlink,
+    /// Where the second goes, the first has nothing, and nothing is created on the host.
+    #[error("the target of the second does not exist in what the first shows")]
+    TargetIsMissing,
+    /// One is a directory and the other is none.
+    #[error("a directory and a file cannot be mounted on each other")]
+    FileOverDirectory,
     /// The second would have to be created on a filesystem of the host.
     #[error("the second would be created on the host; only mounts go beneath a bind")]
     CreatedOnHost,

@@ -1,6 +1,7 @@
 //! Compiled operations, in the order in which init carries them out.
 
-use std::ffi::CString;
+use core::ops::Range;
+use std::{ffi::CString, os::fd::OwnedFd};
 
 use crate::{FileMode, ProcView, source::Source};
 
@@ -47,6 +48,20 @@ pub(crate) enum Op {
     Bind { at: At, bind: usize },
     /// Mount the box's proc.
     Proc { at: At, view: ProcView },
+    /// Mount directories of the host laid over each other.
+    Overlay {
+        at: At,
+        /// Numbers of the binds that are its layers, topmost first.
+        lowers: Range<usize>,
+        upper: Option<UpperOp>,
+        attributes: u64,
+    },
+    /// Mount sysfs.
+    Sysfs(At),
+    /// Mount a devpts of the box's own.
+    Devpts { at: At, max: CString },
+    /// Hide what is there.
+    Mask { at: At, optional: bool },
     /// Make a tmpfs read-only.
     Seal { tmpfs: usize },
     /// Swap the roots.
@@ -57,10 +72,23 @@ pub(crate) enum Op {
     Verify,
 }
 
+/// Where the changes of an overlay go.
+#[derive(Debug)]
+pub(crate) enum UpperOp {
+    Memory {
+        size: CString,
+        inodes: CString,
+    },
+    /// Number of the bind that has `upper` and `work`.
+    Bind(usize),
+}
+
 /// A source and how it is mounted.
 #[derive(Debug)]
 pub(crate) struct Bind {
     pub(crate) source: Source,
     pub(crate) attributes: u64,
     pub(crate) recursive: bool,
+    /// The user namespace whose id map the mount gets.
+    pub(crate) ids: Option<OwnedFd>,
 }

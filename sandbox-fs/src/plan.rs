@@ -84,7 +84,8 @@ impl RootPlan {
     ///
     /// # Errors
     /// With [`Trees::FromParent`] [`Error::Tree`]: `EPERM` without `CAP_SYS_ADMIN`, `EMFILE` (one descriptor per bind),
-    /// `EINVAL` where a source's mount has left this mount namespace. With [`Trees::FromInit`] [`Error::Pathless`].
+    /// `EINVAL` where a source's mount has left this mount namespace, or where its filesystem does not know idmapped mounts.
+    /// With [`Trees::FromInit`] [`Error::Pathless`] and [`Error::Unmappable`].
     pub fn instantiate(&self, trees: Trees) -> Result<RootInstance<'_>, Error> {
         let trees = match trees {
             Trees::FromParent => Some(self.make_trees()?),
@@ -92,6 +93,11 @@ impl RootPlan {
                 let pathless = self.binds.iter().find(|b| b.source.canonical.is_none());
                 if let Some(bind) = pathless {
                     return Err(Error::Pathless {
+                        path: bind.source.path.clone(),
+                    });
+                }
+                if let Some(bind) = self.binds.iter().find(|b| b.ids.is_some()) {
+                    return Err(Error::Unmappable {
                         path: bind.source.path.clone(),
                     });
                 }
@@ -142,8 +148,20 @@ impl RootPlan {
             (Some(Op::Bind { .. }), libc::ENOTDIR) => {
                 Some("a directory and a file cannot be mounted on each other")
             }
-            (Some(Op::Proc { .. }), libc::EPERM) => Some(
-                "the proc of this host is covered in part, as in a container; a user namespace may not mount another",
+            (Some(Op::Mask { .. }), libc::ENOENT) => {
+                Some("there is nothing to hide; say that the mask is optional")
+            }
+            (Some(Op::Overlay { .. }), libc::EINVAL) => {
+                Some("overlays need Linux 6.5; an upper directory must not be on overlayfs itself")
+            }
+            (Some(Op::Overlay { .. }), libc::EBUSY) => {
+                Some("another box has the same upper directory")
+            }
+            (Some(Op::Overlay { .. }), libc::ENOENT) => {
+                Some("the upper directory needs `upper` and an empty `work` in it")
+            }
+            (Some(Op::Proc { .. } | Op::Sysfs(_)), libc::EPERM) => Some(
+                "the one of this host is covered in part, as in a container; a user namespace may not mount another",
             ),
             (Some(Op::Proc { .. }), libc::EINVAL) => {
                 Some("hidepid=4 and subset=pid need Linux 5.8")

@@ -33,6 +33,8 @@ use crate::sys::{
 pub(crate) struct Wanted<'a> {
     pub(crate) path: &'a CStr,
     pub(crate) writable: bool,
+    /// Not the path itself, but what stands here below it.
+    pub(crate) beneath: Option<&'a CStr>,
 }
 
 /// The ids to open with.
@@ -74,10 +76,50 @@ pub(crate) fn open(wanted: &Wanted<'_>, check_write: bool) -> Result<Opened, Err
         libc::O_PATH,
         libc::RESOLVE_NO_MAGICLINKS,
     )?;
+    if let Some(beneath) = wanted.beneath {
+        let seen = open_beneath(fd, beneath);
+        file::close(fd)?;
+        return seen;
+    }
     examine(fd, check_write && wanted.writable).or_else(|errno| {
         file::close(fd)?;
         Err(errno)
     })
+}
+
+/// Opens what stands at `path` below `dir` as a place. Mounting there is init's right, so none to the file is asked.
+fn open_beneath(dir: c_int, path: &CStr) -> Result<Opened, Errno> {
+    let resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS;
+    let fd = file::openat2(dir, path, libc::O_PATH | libc::O_NOFOLLOW, resolve)?;
+    let stat = file::fstat(fd);
+    match stat {
+        Ok(stat) if stat.st_mode & libc::S_IFMT != libc::S_IFLNK => Ok(opened(fd, &stat)),
+        other => {
+            file::close(fd)?;
+            Err(other.err().unwrap_or(Errno::from_raw(libc::ELOOP)))
+        }
+    }
+}
+
+/// Whether a directory stands at `path` below `dir`.
+///
+/// # Errors
+/// `ELOOP`: a symbolic link is there, or on the way. `ENOENT`, `ENOTDIR`.
+pub(crate) fn look(dir: c_int, path: &CStr) -> Result<bool, Errno> {
+    let seen = open_beneath(dir, path)?;
+    file::close(seen.fd)?;
+    Ok(seen.is_dir)
+}
+
+fn opened(fd: c_int, stat: &libc::stat) -> Opened {
+    Opened {
+        fd,
+        identity: Identity {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+        },
+        is_dir: stat.st_mode & libc::S_IFMT == libc::S_IFDIR,
+    }
 }
 
 /// All that a filesystem is asked about a source: one that never answers must not find the embedder asking.
@@ -92,14 +134,7 @@ fn examine(fd: c_int, write: bool) -> Result<Opened, Errno> {
         mode |= libc::W_OK;
     }
     file::access(fd, mode)?;
-    Ok(Opened {
-        fd,
-        identity: Identity {
-            device: stat.st_dev,
-            inode: stat.st_ino,
-        },
-        is_dir,
-    })
+    Ok(opened(fd, &stat))
 }
 
 /// Becomes the requester, opens everything wanted, sends it home and ends.

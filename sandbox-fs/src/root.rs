@@ -2,12 +2,13 @@
 
 use std::{
     fs,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    Error, FileMode, MountFlags, ProcView, Quota, Requester, RootPlan, Rule, compile, plan,
-    target::Target,
+    Error, FileMode, MountFlags, ProcView, Quota, Requester, RootPlan, Rule, Upper, compile,
+    descriptor::Descriptor, dev, plan, schema::Schema, target::Target,
 };
 
 /// A wish for a root: a tmpfs and the rules that fill it.
@@ -26,25 +27,37 @@ use crate::{
 /// # Ok::<(), sandbox_fs::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
 #[must_use = "a specification does nothing until it is prepared"]
 pub struct RootSpec {
+    /// As data, a specification says which version of these rules it is written in.
+    #[cfg_attr(feature = "serde", serde(rename = "schema"))]
+    schema: Schema,
     pub(crate) quota: Quota,
     pub(crate) rules: Vec<Rule>,
     #[cfg_attr(feature = "serde", serde(default))]
     pub(crate) kept: Vec<PathBuf>,
     #[cfg_attr(feature = "serde", serde(default))]
     pub(crate) requester: Option<Requester>,
+    /// Never data: a number means nothing in another process.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) descriptors: Vec<(String, Descriptor)>,
 }
 
 impl RootSpec {
     /// An empty root. The quota is for directories, links and files that the rules make on the root itself.
     pub const fn new(quota: Quota) -> Self {
         Self {
+            schema: Schema,
             quota,
             rules: Vec::new(),
             kept: Vec::new(),
             requester: None,
+            descriptors: Vec::new(),
         }
     }
 
@@ -83,6 +96,111 @@ impl RootSpec {
             target: target.as_ref().into(),
             flags,
         })
+    }
+
+    /// Gives the file or directory that [`Rule::BindOpen`] calls by this name. Whoever opened it had the right to show it.
+    ///
+    /// It must have been opened in the embedder's mount namespace; `O_PATH` is enough.
+    pub fn descriptor(mut self, handle: impl Into<String>, fd: OwnedFd) -> Self {
+        self.descriptors.push((handle.into(), Descriptor::new(fd)));
+        self
+    }
+
+    /// Shows a file or directory that the embedder has open: [`Rule::BindOpen`] and [`RootSpec::descriptor`] at once.
+    pub fn bind_open(self, fd: OwnedFd, target: impl AsRef<Path>, flags: MountFlags) -> Self {
+        let target = target.as_ref();
+        let handle = target.display().to_string();
+        self.descriptor(handle.clone(), fd).rule(Rule::BindOpen {
+            handle,
+            target: target.into(),
+            flags,
+        })
+    }
+
+    /// Lays directories of the host over each other, the topmost first.
+    ///
+    /// # Kernel
+    /// 6.5.
+    pub fn overlay<P: AsRef<Path>>(
+        self,
+        lowers: impl IntoIterator<Item = P>,
+        upper: Option<Upper>,
+        target: impl AsRef<Path>,
+        flags: MountFlags,
+    ) -> Self {
+        self.rule(Rule::Overlay {
+            lowers: lowers
+                .into_iter()
+                .map(|path| path.as_ref().into())
+                .collect(),
+            upper,
+            target: target.as_ref().into(),
+            flags,
+        })
+    }
+
+    /// Hides what another rule shows there.
+    pub fn mask(self, target: impl AsRef<Path>) -> Self {
+        self.rule(Rule::Mask {
+            target: target.as_ref().into(),
+            optional: false,
+        })
+    }
+
+    /// Hides what tells most about the host, or does most to it, in a full proc and a sysfs, as far as this kernel has it.
+    pub fn mask_kernel_files(mut self) -> Self {
+        let shown = |rule: &Rule| match rule {
+            Rule::Proc { target, view } if *view == ProcView::Full => {
+                Some((target.clone(), dev::PROC_MASKS))
+            }
+            Rule::Sysfs { target } => Some((target.clone(), dev::SYSFS_MASKS)),
+            _ => None,
+        };
+        let masked: Vec<_> = self.rules.iter().filter_map(shown).collect();
+        for (below, names) in masked {
+            self.rules.extend(names.iter().map(|name| Rule::Mask {
+                target: below.join(name),
+                optional: true,
+            }));
+        }
+        self
+    }
+
+    /// Adds pseudoterminals of the box's own, at most so many at once, with `ptmx` beside them.
+    pub fn devpts(self, target: impl AsRef<Path>, max: u32) -> Self {
+        self.rule(Rule::Devpts {
+            target: target.as_ref().into(),
+            max,
+        })
+    }
+
+    /// Adds a read-only sysfs(5).
+    pub fn sysfs(self, target: impl AsRef<Path>) -> Self {
+        self.rule(Rule::Sysfs {
+            target: target.as_ref().into(),
+        })
+    }
+
+    /// Adds `/dev/shm` for POSIX shared memory and semaphores.
+    pub fn shm(self, quota: Quota) -> Self {
+        self.tmpfs("dev/shm", quota, MountFlags::WRITABLE | MountFlags::NOEXEC)
+    }
+
+    /// Puts a rule in the place of the one with the same target, or at the end where there is none.
+    pub fn replace(mut self, rule: Rule) -> Self {
+        let same = |old: &&mut Rule| same_target(old, rule.target());
+        match self.rules.iter_mut().find(same) {
+            Some(old) => *old = rule,
+            None => self.rules.push(rule),
+        }
+        self
+    }
+
+    /// Takes the rule with this target out, where there is one.
+    pub fn without(mut self, target: impl AsRef<Path>) -> Self {
+        self.rules
+            .retain(|rule| !same_target(rule, target.as_ref()));
+        self
     }
 
     /// Adds an empty directory in memory.
@@ -197,6 +315,11 @@ impl RootSpec {
     }
 }
 
+fn same_target(rule: &Rule, target: &Path) -> bool {
+    // What is no target at all is refused by name later.
+    matches!((Target::new(rule.target()), Target::new(target)), (Ok(a), Ok(b)) if a == b)
+}
+
 #[cfg(all(test, feature = "serde"))]
 mod tests {
     use sandbox_core::Bytes;
@@ -222,7 +345,16 @@ mod tests {
         let text = serde_json::to_string(&spec).unwrap();
         assert!(text.contains("\"NOEXEC | OPTIONAL\""), "{text}");
         assert_eq!(serde_json::from_str::<RootSpec>(&text).unwrap(), spec);
-        let unknown = text.replace("NOEXEC", "SUID");
-        assert!(serde_json::from_str::<RootSpec>(&unknown).is_err());
+        for (good, bad) in [
+            ("NOEXEC", "SUID"),
+            ("\"schema\":1", "\"schema\":2"),
+            ("\"schema\":1,", ""),
+            ("\"kept\"", "\"keeps\""),
+            ("\"source\":\"/srv\"", "\"source\":\"/srv\",\"rw\":true"),
+        ] {
+            let changed = text.replace(good, bad);
+            assert_ne!(changed, text, "{good}");
+            assert!(serde_json::from_str::<RootSpec>(&changed).is_err(), "{bad}");
+        }
     }
 }

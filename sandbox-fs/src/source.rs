@@ -1,13 +1,15 @@
 //! Bind sources as the parent holds them: opened once, with the requester's rights.
 
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     os::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
         unix::ffi::OsStringExt as _,
     },
     path::{Path, PathBuf},
 };
+
+use sandbox_core::Errno;
 
 use crate::{
     Error, Requester, delegate,
@@ -31,14 +33,15 @@ pub(crate) struct Request<'r> {
     pub(crate) path: &'r Path,
     pub(crate) target: &'r Path,
     pub(crate) writable: bool,
-    pub(crate) optional: bool,
+    /// Only what stands there is asked, below the path and without following a link; the descriptor goes unused.
+    pub(crate) beneath: Option<&'r CStr>,
 }
 
-/// Opens all sources; `None` for an optional one that does not exist.
+/// Opens all sources, each or why not.
 pub(crate) fn open_all(
     requests: &[Request<'_>],
     requester: Option<&Requester>,
-) -> Result<Vec<Option<Source>>, Error> {
+) -> Result<Vec<Result<Found, Errno>>, Error> {
     // Before anything is opened: a relative path names what the embedder's working directory makes of it.
     if let Some(request) = requests.iter().find(|r| !r.path.is_absolute()) {
         return Err(Error::Relative {
@@ -56,29 +59,17 @@ pub(crate) fn open_all(
         .map(|(request, path)| Wanted {
             path,
             writable: request.writable,
+            beneath: request.beneath,
         })
         .collect();
-    let opened = match requester {
-        Some(requester) if !is_self(requester) => delegate::open_as(requester, requests, &wanted)?,
+    match requester {
+        Some(requester) if !is_self(requester) => delegate::open_as(requester, requests, &wanted),
         // An embedder that opens for itself may bind for writing what only the box's ids may write.
-        _ => wanted
+        _ => Ok(wanted
             .iter()
             .map(|one| resolver::open(one, false).map(Found::from))
-            .collect(),
-    };
-    requests
-        .iter()
-        .zip(opened)
-        .map(|(request, opened)| match opened {
-            Ok(found) => Ok(Some(describe(found, request.path))),
-            Err(errno) if request.optional && errno.raw() == libc::ENOENT => Ok(None),
-            Err(source) => Err(Error::Source {
-                path: request.path.to_owned(),
-                target: request.target.to_owned(),
-                source,
-            }),
-        })
-        .collect()
+            .collect()),
+    }
 }
 
 /// A path as the kernel wants it.
@@ -113,7 +104,8 @@ impl From<Opened> for Found {
     }
 }
 
-fn describe(found: Found, path: &Path) -> Source {
+/// A source with the path that init can find it by.
+pub(crate) fn describe(found: Found, path: &Path) -> Source {
     // Without a mounted proc there is no canonical path; only Trees::FromInit needs it and says so.
     let canonical = std::fs::read_link(format!("/proc/self/fd/{}", found.fd.as_raw_fd()))
         .ok()

@@ -19,6 +19,7 @@
 )]
 
 use core::ffi::{CStr, c_int};
+use std::os::fd::AsRawFd as _;
 
 use sandbox_core::Errno;
 
@@ -41,7 +42,11 @@ pub(crate) type Failure = (&'static str, Errno);
 pub(crate) fn make(source: c_int, bind: &Bind) -> Result<c_int, Failure> {
     let flags = if bind.recursive { mount::RECURSIVE } else { 0 };
     let tree = mount::open_tree_clone(source, flags).map_err(|errno| ("open_tree", errno))?;
-    match mount::mount_restrict(tree, bind.attributes, flags) {
+    let restricted = match &bind.ids {
+        Some(ids) => mount::mount_restrict_mapped(tree, bind.attributes, flags, ids.as_raw_fd()),
+        None => mount::mount_restrict(tree, bind.attributes, flags),
+    };
+    match restricted {
         Ok(()) => Ok(tree),
         Err(errno) => {
             file::close(tree).map_err(|errno| ("close", errno))?;

@@ -4,7 +4,7 @@ mod support;
 
 use std::{fs, path::Path};
 
-use sandbox_fs::{MountFlags, RootSpec, Trees};
+use sandbox_fs::{Conflict, Error, MountFlags, RootSpec, Trees};
 use support::{
     Ids, ROOMY, attempt, in_box, in_child, in_planned_box, mount_tmpfs, mounts, own_mounts,
     shared_mounts,
@@ -28,30 +28,52 @@ fn a_symbolic_link_in_a_bound_directory_redirects_no_target() {
             ("in/lib", true),
             ("real", false),
         ] {
+            let spec = RootSpec::minimal(ROOMY)
+                .bind(hostile.path(), "box", MountFlags::empty())
+                .tmpfs(Path::new("box").join(below), ROOMY, W);
+            match spec.prepare() {
+                Ok(_) => assert!(!redirected, "{below}"),
+                Err(Error::Conflict { problem, .. }) => {
+                    assert!(redirected);
+                    assert_eq!(problem, Conflict::TargetIsSymlink, "{below}");
+                }
+                Err(other) => panic!("{below}: {other}"),
+            }
+        }
+        // What was a directory when the plan was made is a link by now.
+        for below in ["swapped", "swapped/sub"] {
+            let swapped = hostile.path().join("swapped");
+            fs::create_dir_all(swapped.join("sub")).unwrap();
             let plan = RootSpec::minimal(ROOMY)
                 .bind(hostile.path(), "box", MountFlags::empty())
                 .tmpfs(Path::new("box").join(below), ROOMY, W)
                 .prepare()
                 .unwrap();
-            let outcome = attempt(&plan, Trees::FromParent, Ids::Host, || {
-                assert!(!redirected, "{below} was followed");
+            in_planned_box(&plan, Trees::FromParent, Ids::Host, || {});
+            fs::remove_dir_all(&swapped).unwrap();
+            std::os::unix::fs::symlink(victim.path(), &swapped).unwrap();
+            let text = attempt(&plan, Trees::FromParent, Ids::Host, || {
+                panic!("{below} was followed");
             });
-            match outcome {
-                Ok(()) => assert!(!redirected),
-                Err(text) => {
-                    assert!(redirected && text.contains("ELOOP"), "{below}: {text}");
-                    assert!(text.contains(&format!("tmpfs on /box/{below}")), "{text}");
-                }
-            }
+            let text = text.unwrap_err();
+            assert!(text.contains("ELOOP"), "{below}: {text}");
+            assert!(text.contains(&format!("tmpfs on /box/{below}")), "{text}");
+            fs::remove_file(&swapped).unwrap();
         }
         // A parent directory would be created through the link, too.
-        let plan = RootSpec::new(ROOMY)
+        let absent = RootSpec::new(ROOMY)
             .bind(hostile.path(), "box", MountFlags::empty())
             .tmpfs("box/absent", ROOMY, W)
             .prepare()
-            .unwrap();
-        let missing = attempt(&plan, Trees::FromParent, Ids::Host, || {}).unwrap_err();
-        assert!(missing.contains("ENOENT"), "{missing}");
+            .unwrap_err();
+        assert_eq!(
+            absent.to_string(),
+            format!(
+                "`bind {} on box (ro,nodev,nosuid)` and `tmpfs on box/absent (1 MiB, 200 inodes, rw,nodev,nosuid)`: \
+                 the target of the second does not exist in what the first shows",
+                hostile.path().display()
+            )
+        );
         assert!(!hostile.path().join("absent").exists());
     });
 }

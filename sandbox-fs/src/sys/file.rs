@@ -67,6 +67,21 @@ pub(crate) fn create(dir: c_int, path: &CStr, mode: libc::mode_t) -> Result<c_in
     check_int(unsafe { libc::openat(dir, path.as_ptr(), flags, mode) })
 }
 
+/// Sets an extended attribute to nothing.
+///
+/// # Errors
+/// `EPERM`: one of `trusted`, without `CAP_SYS_ADMIN` over the host. `EOPNOTSUPP`: the filesystem has none.
+pub(crate) fn set_attribute(fd: c_int, name: &CStr) -> Result<(), Errno> {
+    // SAFETY: `name` is a live C string; a value of no bytes is not read.
+    check_int(unsafe { libc::fsetxattr(fd, name.as_ptr(), core::ptr::null(), 0, 0) }).map(drop)
+}
+
+/// Removes an extended attribute.
+pub(crate) fn remove_attribute(fd: c_int, name: &CStr) -> Result<(), Errno> {
+    // SAFETY: `name` is a live C string.
+    check_int(unsafe { libc::fremovexattr(fd, name.as_ptr()) }).map(drop)
+}
+
 /// Opens `path` as a place, following links; reads nothing and wakes no device.
 pub(crate) fn open_path(path: &CStr) -> Result<c_int, Errno> {
     // SAFETY: `path` is a live C string.

@@ -52,20 +52,41 @@ pub(crate) fn open_tree_clone(source: c_int, flags: c_uint) -> Result<c_int, Err
 /// # References
 /// <https://man7.org/linux/man-pages/man2/mount_setattr.2.html>
 pub(crate) fn mount_restrict(mount: c_int, attributes: u64, flags: c_uint) -> Result<(), Errno> {
-    mount_setattr(mount, c"", attributes, flags | EMPTY_PATH)
+    mount_setattr(mount, c"", attributes, flags | EMPTY_PATH, 0)
+}
+
+/// As [`mount_restrict`], and the mount shows ids as the user namespace maps them.
+///
+/// # Errors
+/// `EINVAL`: a filesystem in the tree does not know idmapped mounts. `EPERM`: no `CAP_SYS_ADMIN` over it.
+pub(crate) fn mount_restrict_mapped(
+    mount: c_int,
+    attributes: u64,
+    flags: c_uint,
+    namespace: c_int,
+) -> Result<(), Errno> {
+    let namespace = u64::try_from(namespace).map_err(|_| Errno::from_raw(libc::EBADF))?;
+    let attributes = attributes | libc::MOUNT_ATTR_IDMAP;
+    mount_setattr(mount, c"", attributes, flags | EMPTY_PATH, namespace)
 }
 
 /// Cuts every mount of this namespace off from the propagation of its peers.
 pub(crate) fn make_all_private() -> Result<(), Errno> {
-    mount_setattr(libc::AT_FDCWD, c"/", 0, RECURSIVE)
+    mount_setattr(libc::AT_FDCWD, c"/", 0, RECURSIVE, 0)
 }
 
-fn mount_setattr(dir: c_int, path: &CStr, attributes: u64, flags: c_uint) -> Result<(), Errno> {
+fn mount_setattr(
+    dir: c_int,
+    path: &CStr,
+    attributes: u64,
+    flags: c_uint,
+    userns_fd: u64,
+) -> Result<(), Errno> {
     let attr = libc::mount_attr {
         attr_set: attributes,
         attr_clr: 0,
         propagation: libc::MS_PRIVATE,
-        userns_fd: 0,
+        userns_fd,
     };
     // SAFETY: `path` is a live C string, `attr` a live `mount_attr` of the size given.
     let ret = unsafe {
@@ -135,6 +156,23 @@ pub(crate) fn fsconfig_string(context: c_int, key: &CStr, value: &CStr) -> Resul
             libc::FSCONFIG_SET_STRING,
             key.as_ptr(),
             value.as_ptr(),
+            0,
+        )
+    };
+    check(ret).map(drop)
+}
+
+/// Sets one option of a context that has no value.
+pub(crate) fn fsconfig_flag(context: c_int, key: &CStr) -> Result<(), Errno> {
+    let nothing: *const libc::c_char = core::ptr::null();
+    // SAFETY: the key is a live C string; a flag wants no value.
+    let ret = unsafe {
+        libc::syscall(
+            libc::SYS_fsconfig,
+            context,
+            libc::FSCONFIG_SET_FLAG,
+            key.as_ptr(),
+            nothing,
             0,
         )
     };

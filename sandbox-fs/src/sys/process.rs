@@ -33,27 +33,30 @@ use sandbox_core::{
 pub(crate) enum Forked {
     /// The copy.
     Copy,
-    /// The process that made it, with a pidfd of the copy.
-    Parent(c_int),
+    /// The process that made it.
+    Parent { pidfd: c_int, pid: c_int },
 }
 
 /// A copy of this process with its own memory and without a signal at its end, so that no handler or `wait` of the
-/// embedder sees it.
+/// embedder sees it; in new namespaces where `CLONE_NEW*` flags are given.
 ///
 /// # Safety
 /// In the copy only async-signal-safe code may run, and it must end by `exit_now`.
-pub(crate) unsafe fn fork_silent() -> Result<Forked, Errno> {
+pub(crate) unsafe fn fork_silent(namespaces: c_int) -> Result<Forked, Errno> {
     let mut pidfd: c_int = -1;
     // SAFETY: an all-zero `clone_args` is valid: no shared resource, no stack of its own, no exit signal.
     let mut args: libc::clone_args = unsafe { zeroed() };
-    args.flags = u64::from(libc::CLONE_PIDFD.unsigned_abs());
+    args.flags = u64::from((libc::CLONE_PIDFD | namespaces).unsigned_abs());
     args.pidfd = (&raw mut pidfd).expose_provenance() as u64;
     // SAFETY: `args` is a live `clone_args` of the size given, `pidfd` lives as long; the copy is bound by this
     // function's contract.
     let ret = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) };
     match check(ret)? {
         0 => Ok(Forked::Copy),
-        _ => Ok(Forked::Parent(pidfd)),
+        pid => Ok(Forked::Parent {
+            pidfd,
+            pid: c_int::try_from(pid).map_err(|_| Errno::from_raw(libc::ERANGE))?,
+        }),
     }
 }
 
