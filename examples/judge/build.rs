@@ -9,6 +9,7 @@ use crate::{
     context::{Context, compiler_box, environment},
     fatal::{Fatal, chain},
     language::{Language, Values, entry::EntryPoint, toolchain::Bind},
+    precompiled::Compiled,
     runner::{BoxSpec, Input, Ran, RunError},
     settings::{COMPILER_SCRATCH, Settings},
     slot::Slot,
@@ -121,16 +122,23 @@ pub(crate) fn build(
     if let Some(template) = &language.compile {
         let values = values(language, &entry, &context.settings, &staged.sources, "/src");
         let command = language.command(template, &values);
-        let mut spec = compiler_box(command, binds.clone());
-        spec.env = environment(Some(language));
-        let ran = compile(context, slot, spec, &staged)?;
-        if let Some(refused) = refusal(&ran) {
-            return Ok(failed(refused, Some(ran.outcome)));
+        let store = &context.precompiled;
+        let taken = store.take(origin, &command, &staged.directory, &directory)?;
+        let compiled = match taken {
+            Some(compiled) => compiled,
+            None => {
+                let mut spec = box_for(context, command.clone(), &binds);
+                spec.env = environment(Some(language));
+                let ran = compile(context, slot, spec, &staged)?;
+                let compiled = collect(ran, command, &directory);
+                store.keep(origin, &compiled, &staged.directory, &directory)?;
+                compiled
+            }
+        };
+        if let Some(message) = compiled.refused {
+            return Ok(failed(message, Some(compiled.outcome)));
         }
-        if let Err(error) = take(&ran, &directory) {
-            return Ok(failed(error, Some(ran.outcome)));
-        }
-        outcome = Some(ran.outcome);
+        outcome = Some(compiled.outcome);
     }
     let program = Program {
         directory,
@@ -164,14 +172,12 @@ pub(crate) fn build_by_script(
         // Two commands, so a shell: the script wants to be in a copy of its directory that it can write to.
         let script = "cp -R /src/. /box/ && exec ./build";
         let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
-        let ran = compile(context, slot, compiler_box(command, binds.clone()), &staged)?;
-        if let Some(refused) = refusal(&ran) {
-            return Ok(failed(refused, Some(ran.outcome)));
+        let spec = box_for(context, command.clone(), &binds);
+        let compiled = collect(compile(context, slot, spec, &staged)?, command, &directory);
+        if let Some(message) = compiled.refused {
+            return Ok(failed(message, Some(compiled.outcome)));
         }
-        if let Err(error) = take(&ran, &directory) {
-            return Ok(failed(error, Some(ran.outcome)));
-        }
-        outcome = Some(ran.outcome);
+        outcome = Some(compiled.outcome);
     }
     if !directory.join("run").is_file() {
         return Ok(failed(
@@ -204,7 +210,6 @@ fn compile(
         source: staged.directory.clone(),
         target: PathBuf::from("/src"),
     });
-    spec.limits = context.settings.compilation();
     let mut ran = context.runner.run(slot, &spec, Input::Null)?;
     for _ in 1..ATTEMPTS {
         if ran.outcome.judgement.verdict != Verdict::Indeterminate {
@@ -213,6 +218,20 @@ fn compile(
         ran = context.runner.run(slot, &spec, Input::Null)?;
     }
     Ok(ran)
+}
+
+fn box_for(context: &Context, command: Vec<String>, binds: &[Bind]) -> BoxSpec {
+    compiler_box(command, binds.to_vec(), context.settings.compilation())
+}
+
+/// Takes what a compiler left to `directory`, unless it refused.
+fn collect(ran: Ran, command: Vec<String>, directory: &std::path::Path) -> Compiled {
+    let refused = refusal(&ran).or_else(|| take(&ran, directory).err());
+    Compiled {
+        command,
+        outcome: ran.outcome,
+        refused,
+    }
 }
 
 /// Why a compiler's run is a compile error, with what it said.

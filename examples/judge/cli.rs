@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::Parser;
 use sandbox_exec::CgroupParent;
 
-use crate::package::limits::positive_seconds;
+use crate::{package::limits::positive_seconds, precompiled::Precompiled};
 
 /// Judges a problem package: compiles each submission in a sandbox, runs it on every test in a fresh one, and says
 /// whether each verdict is the one that the submission's directory promises.
@@ -49,9 +49,32 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) languages: Option<PathBuf>,
 
+    /// Keep what the compilers make of the package's programs in DIR, for --artefacts.
+    #[arg(long, value_name = "DIR", conflicts_with = "artefacts")]
+    pub(crate) keep_artefacts: Option<PathBuf>,
+
+    /// Compile no program of the package: take what --keep-artefacts left in DIR.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) artefacts: Option<PathBuf>,
+
+    /// Give compilers, probes and validators N times their time, on a machine that is so much slower.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) tool_time_factor: u32,
+
     /// Where the boxes' cgroups are made in each hierarchy: its root, the judge's own group, or a path in it.
     #[arg(long, value_name = "root|own|PATH", default_value = "root", value_parser = parent)]
     pub(crate) cgroup_parent: CgroupParent,
+}
+
+impl Args {
+    /// Whether and where compilers' work is kept or taken from.
+    pub(crate) fn precompiled(&self) -> Precompiled {
+        match (&self.artefacts, &self.keep_artefacts) {
+            (Some(directory), _) => Precompiled::Take(directory.clone()),
+            (None, Some(directory)) => Precompiled::Keep(directory.clone()),
+            (None, None) => Precompiled::No,
+        }
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

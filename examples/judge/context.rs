@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use sandbox_exec::Limits;
+
 use crate::{
     language::{Language, toolchain::Bind},
     package::Package,
+    precompiled::Precompiled,
     runner::{BoxSpec, Runner, Scratch},
     settings::{COMPILER_SCRATCH, Settings},
     workspace::Workspace,
@@ -19,6 +22,8 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     /// The sandbox.
     pub(crate) runner: Runner,
+    /// Whether programs are compiled here.
+    pub(crate) precompiled: Precompiled,
     /// The temporary directory.
     pub(crate) workspace: Workspace,
     /// Probed languages by code: what they are shown of the host, or why they are not installed.
@@ -51,8 +56,8 @@ pub(crate) fn environment(language: Option<&Language>) -> Vec<(String, String)> 
     variables.into_iter().collect()
 }
 
-/// A box for a compiler or a probe: sources at `/src`, `/box` to be kept, `/tmp` to be thrown away.
-pub(crate) fn compiler_box(command: Vec<String>, binds: Vec<Bind>) -> BoxSpec {
+/// A box for a compiler or a probe under `limits`: sources at `/src`, `/box` to be kept, `/tmp` to be thrown away.
+pub(crate) fn compiler_box(command: Vec<String>, binds: Vec<Bind>, limits: Limits) -> BoxSpec {
     let scratch = |target, keep| Scratch {
         target,
         size: COMPILER_SCRATCH,
@@ -64,7 +69,7 @@ pub(crate) fn compiler_box(command: Vec<String>, binds: Vec<Bind>) -> BoxSpec {
         work_dir: "/box",
         binds,
         scratch: vec![scratch("/box", true), scratch("/tmp", false)],
-        limits: Settings::probe(),
+        limits,
         keep_stdout: sandbox_exec::Bytes::kib(64),
     }
 }

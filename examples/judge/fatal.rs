@@ -3,8 +3,8 @@
 use std::{io, path::PathBuf};
 
 use crate::{
-    language::LanguageError, package::error::PackageError, runner::RunError, stage::StageError,
-    timelimit::TimeLimitError,
+    language::LanguageError, package::error::PackageError, precompiled::PrecompiledError,
+    runner::RunError, stage::StageError, timelimit::TimeLimitError,
 };
 
 /// The package, the host or the judge is at fault: exit status 2, or 128 plus the signal.
@@ -19,6 +19,9 @@ pub(crate) enum Fatal {
     /// A program of the package cannot be copied.
     #[error("a program cannot be staged")]
     Stage(#[from] StageError),
+    /// What was compiled elsewhere.
+    #[error("artefacts cannot be used")]
+    Precompiled(#[from] PrecompiledError),
     /// The sandbox.
     #[error("no box can be run")]
     Run(#[from] RunError),

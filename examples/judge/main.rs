@@ -11,6 +11,7 @@ mod context;
 mod fatal;
 mod language;
 mod package;
+mod precompiled;
 mod probe;
 mod report;
 mod run;

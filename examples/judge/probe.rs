@@ -1,12 +1,12 @@
 //! Which languages are installed: their probe commands, run inside a box.
 
 use crate::{
-    context::{compiler_box, environment},
+    context::{Context, compiler_box, environment},
     language::{
         Language, Values,
         toolchain::{self, Bind},
     },
-    runner::{Input, RunError, Runner},
+    runner::{Input, RunError},
     slot::Slot,
     verdicts::describe_exit,
 };
@@ -14,18 +14,21 @@ use crate::{
 use sandbox_exec::{Exit, Verdict};
 
 /// What the language is shown of the host, or why it is not installed.
-pub(crate) fn probe(runner: &Runner, language: &Language) -> Result<Installed, RunError> {
+pub(crate) fn probe(context: &Context, language: &Language) -> Result<Installed, RunError> {
     let binds = match toolchain::binds(language) {
         Ok(binds) => binds,
         Err(reason) => return Ok(Err(reason)),
     };
-    let commands = [Some(&language.probe), language.compile_probe.as_ref()];
+    let compiler = language.compile_probe.as_ref();
+    // Where nothing is compiled, the compiler may be missing.
+    let compiler = compiler.filter(|_| !context.precompiled.is_taken());
+    let commands = [Some(&language.probe), compiler];
     for template in commands.into_iter().flatten() {
         let command = language.command(template, &Values::default());
-        let mut spec = compiler_box(command, binds.clone());
+        let mut spec = compiler_box(command, binds.clone(), context.settings.probe());
         spec.env = environment(Some(language));
         spec.work_dir = "/tmp";
-        match runner.run(Slot::FIRST, &spec, Input::Null) {
+        match context.runner.run(Slot::FIRST, &spec, Input::Null) {
             Ok(ran) => match ran.outcome.judgement.verdict {
                 Verdict::Ok => {}
                 verdict => return Ok(Err(failed(template, verdict, &ran.stderr))),

@@ -28,13 +28,15 @@ pub(crate) struct Settings {
     compilation_memory: Bytes,
     validation_time: Duration,
     validation_memory: Bytes,
+    /// How much longer than on an ordinary machine compilers, probes and validators may take.
+    tool_time_factor: u32,
     /// Output and feedback of a validator.
     pub(crate) validation_output: Bytes,
 }
 
 impl Settings {
     /// Takes the package's limits, and refuses what this host cannot honour.
-    pub(crate) fn new(package: &Package) -> Result<Self, PackageError> {
+    pub(crate) fn new(package: &Package, tool_time_factor: u32) -> Result<Self, PackageError> {
         let host = host_memory();
         let limits = package.limits();
         let memory = |name: &str, wanted: Option<Bytes>| match (wanted, host) {
@@ -50,6 +52,7 @@ impl Settings {
         Ok(Self {
             memory: memory("memory", limits.memory)?,
             output: limits.output,
+            tool_time_factor,
             compilation_time: limits.compilation_time,
             compilation_memory: memory("compilation_memory", limits.compilation_memory)?,
             validation_time: limits.validation_time,
@@ -70,7 +73,7 @@ impl Settings {
 
     /// Limits of a compilation.
     pub(crate) fn compilation(&self) -> Limits {
-        timed(self.compilation_time)
+        self.tool(self.compilation_time)
             .memory(self.compilation_memory)
             .processes(COMPILER_PROCESSES)
             .output(Bytes::mib(8))
@@ -79,7 +82,7 @@ impl Settings {
 
     /// Limits of an output validator.
     pub(crate) fn validation(&self) -> Limits {
-        timed(self.validation_time)
+        self.tool(self.validation_time)
             .memory(self.validation_memory)
             .processes(64)
             .output(self.validation_output)
@@ -87,11 +90,15 @@ impl Settings {
     }
 
     /// Limits of a probe: generous in time, since a cold JVM on a loaded machine is slow.
-    pub(crate) fn probe() -> Limits {
-        timed(Duration::from_secs(60))
+    pub(crate) fn probe(&self) -> Limits {
+        self.tool(Duration::from_secs(60))
             .memory(Bytes::mib(512))
             .processes(COMPILER_PROCESSES)
             .output(Bytes::mib(1))
+    }
+
+    fn tool(&self, time: Duration) -> Limits {
+        timed(time.saturating_mul(self.tool_time_factor))
     }
 
     /// Stack of the main thread. Below the memory limit, so that endless recursion is the crash that it would be outside

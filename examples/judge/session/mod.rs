@@ -83,13 +83,14 @@ impl<'a> Session<'a> {
         let languages = Languages::load(args.languages.as_deref())?;
         let package = Package::load(&args.problem)?;
         let found = submission::discover(&package, &languages, &args.submissions)?;
-        let settings = Settings::new(&package)?;
+        let settings = Settings::new(&package, args.tool_time_factor)?;
         let workspace = Workspace::create().map_err(Fatal::io("making a temporary directory"))?;
         let runner = Runner::new(args.cgroup_parent.clone(), interrupt.clone());
         let mut context = Context {
             package,
             settings,
             runner,
+            precompiled: args.precompiled(),
             workspace,
             installed: BTreeMap::new(),
         };
@@ -106,12 +107,19 @@ impl<'a> Session<'a> {
             .collect();
         for language in needed {
             if !context.installed.contains_key(&language.code) {
-                let installed = probe::probe(&context.runner, language)?;
+                let installed = probe::probe(&context, language)?;
                 context.installed.insert(language.code.clone(), installed);
             }
         }
         let validators = Validators::build(&context, &languages)?;
-        for warning in &found.warnings {
+        let mut warnings = found.warnings;
+        if let Some(directory) = &args.artefacts {
+            warnings.push(format!(
+                "the package's programs were not compiled here but are taken from {}",
+                directory.display()
+            ));
+        }
+        for warning in &warnings {
             reporter.warn(warning).map_err(Fatal::io("writing"))?;
         }
         Ok(Self {
@@ -122,7 +130,7 @@ impl<'a> Session<'a> {
             context,
             submissions: found.submissions,
             validators,
-            warnings: found.warnings,
+            warnings,
             reports: Mutex::default(),
         })
     }

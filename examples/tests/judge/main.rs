@@ -5,5 +5,6 @@ mod bad_input;
 mod exit_status;
 mod interrupted;
 mod package;
+mod precompiled;
 mod samples;
 mod validators;
