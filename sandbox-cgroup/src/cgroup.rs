@@ -92,7 +92,8 @@ impl Cgroup {
         crate::host_limits::check(limits)?;
         let mut no_accounting = Unavailable::NoController;
         let mut places = Vec::new();
-        for group in wanted::wanted(hierarchies, limits)? {
+        let hierarchies = parent.seen_from_here(hierarchies)?;
+        for group in wanted::wanted(&hierarchies, limits)? {
             match group.place(parent, limits) {
                 Ok(place) => places.push(place),
                 Err(error) if group.required() => return Err(error),
@@ -280,7 +281,8 @@ impl Counters {
         }
         if let Some(node) = serving(nodes, Controller::Pids) {
             counters.forks_denied = Counter::open(node, "pids.events", |text| keyed(text, b"max"))?;
-            counters.processes_peak = Counter::open(node, "pids.peak", number)?;
+            counters.processes_peak =
+                Counter::open_if(|host| host.pids_peak, node, "pids.peak", number)?;
         }
         Ok(counters)
     }
@@ -296,7 +298,8 @@ impl Counters {
             }
             HierarchyVersion::V2 => {
                 // The local events: the others count groups below as well.
-                self.memory_peak = Counter::open(node, "memory.peak", number)?;
+                self.memory_peak =
+                    Counter::open_if(|host| host.memory_peak, node, "memory.peak", number)?;
                 self.oom_kills = Counter::open(node, "memory.events.local", v2::oom_kills)?;
                 self.limit_hits = Counter::open(node, "memory.events.local", v2::own_limit_hits)?;
             }

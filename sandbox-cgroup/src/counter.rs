@@ -2,9 +2,12 @@
 
 use std::{fs::File, os::unix::fs::FileExt as _};
 
-use sandbox_core::{Errno, Reading, Unavailable};
+use sandbox_core::{Errno, Host, Reading, Unavailable};
 
-use crate::{Error, node::Node};
+use crate::{
+    Error,
+    node::{self, Node},
+};
 
 /// One number in one preopened file. Reading it allocates nothing.
 #[derive(Debug)]
@@ -28,6 +31,20 @@ impl Counter {
             Err(error) => return Err(error),
         };
         Ok(Self { source, parse })
+    }
+
+    /// As [`Counter::open`], or absent as on a kernel that lacks the file.
+    pub(crate) fn open_if(
+        used: fn(&Host) -> bool,
+        node: &Node,
+        file: &str,
+        parse: fn(&[u8]) -> Option<u64>,
+    ) -> Result<Self, Error> {
+        if node::is_used(used) {
+            Self::open(node, file, parse)
+        } else {
+            Ok(Self::absent(Unavailable::KernelTooOld))
+        }
     }
 
     /// A counter that never has a value.

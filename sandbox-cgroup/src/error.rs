@@ -54,6 +54,23 @@ pub enum Error {
         /// Mount point of the hierarchy.
         mount: PathBuf,
     },
+    /// The own group has other processes, so that moving this one aside would not make room.
+    #[error(
+        "the cgroup {} has {others} other processes: start the program in a group of its own, as its first process",
+        .path.display()
+    )]
+    NotAlone {
+        /// The group.
+        path: PathBuf,
+        /// How many there are beside this one.
+        others: usize,
+    },
+    /// The own group holds other groups, which would lose their limits.
+    #[error("the cgroup {} is still there", .child.display())]
+    HoldsGroups {
+        /// One of them.
+        child: PathBuf,
+    },
     /// A text of the kernel is not what proc(5) documents.
     #[error("line {line} of {file} is not what the kernel documents")]
     Parse {

@@ -38,7 +38,8 @@ pub(crate) struct Hierarchy {
 static HIERARCHIES: OnceCell<Hierarchies> = OnceCell::new();
 
 impl Hierarchies {
-    /// The hierarchies as they were at the first call; [`Hierarchies::discover`] looks anew.
+    /// The hierarchies as they were at the first call; [`Hierarchies::discover`] looks anew. The process's own groups are
+    /// looked up whenever they are used.
     ///
     /// # Errors
     /// As [`Hierarchies::discover`]; a failure is not remembered.
@@ -101,6 +102,18 @@ impl Hierarchies {
         self.list.iter()
     }
 
+    /// The same hierarchies, with the groups in which this process is now: a manager may have moved it since.
+    pub(crate) fn as_of_now(&self) -> Result<Self, Error> {
+        let path = "/proc/self/cgroup";
+        let text = fs::read_to_string(path).map_err(Error::read(path))?;
+        let own = mountinfo::own_groups(&text)?;
+        let mut current = self.clone();
+        for each in &mut current.list {
+            each.own = own_of(each.version, &each.controllers, &own);
+        }
+        Ok(current)
+    }
+
     fn assemble(mounts: &[Mount], own: &[OwnGroup]) -> Self {
         let mut best: Vec<&Mount> = Vec::new();
         for mount in mounts {
@@ -129,14 +142,6 @@ fn rank(mount: &Mount) -> (bool, bool) {
 
 impl Hierarchy {
     fn new(mount: &Mount, own: &[OwnGroup], mounted_v1: &[Controller]) -> Self {
-        let mine = own.iter().find(|group| {
-            group.version == mount.version
-                && (mount.version == HierarchyVersion::V2
-                    || group
-                        .controllers
-                        .iter()
-                        .any(|c| mount.controllers.contains(c)))
-        });
         let controllers = match mount.version {
             HierarchyVersion::V1 => mount.controllers.clone(),
             HierarchyVersion::V2 => {
@@ -158,7 +163,7 @@ impl Hierarchy {
             version: mount.version,
             point: mount.point.clone(),
             root: mount.root.clone(),
-            own: mine.map(|group| group.path.clone()),
+            own: own_of(mount.version, &mount.controllers, own),
             controllers,
         }
     }
@@ -169,6 +174,20 @@ impl Hierarchy {
         self.controllers
             .retain(|c| *c == Controller::Cpuacct || present.contains(c));
     }
+}
+
+/// The process's own group in the hierarchy of this version that serves these controllers.
+fn own_of(
+    version: HierarchyVersion,
+    controllers: &[Controller],
+    own: &[OwnGroup],
+) -> Option<PathBuf> {
+    let is_it = |group: &&OwnGroup| {
+        let any = |c: &Controller| controllers.contains(c);
+        let is_v2 = version == HierarchyVersion::V2;
+        group.version == version && (is_v2 || group.controllers.iter().any(any))
+    };
+    own.iter().find(is_it).map(|group| group.path.clone())
 }
 
 #[cfg(test)]

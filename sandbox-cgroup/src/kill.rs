@@ -25,7 +25,8 @@ const ROUNDS_BEFORE_FORKS_STOP: u32 = 8;
 ///
 /// By `cgroup.kill` where there is one (Linux 5.14, v2), which no fork escapes; then, on v1 always, process by process.
 pub(crate) fn tree(groups: &[&Path]) -> Result<(), Error> {
-    for group in groups {
+    let at_once = node::is_used(|host| host.cgroup_kill);
+    for group in groups.iter().filter(|_| at_once) {
         match node::write(&group.join("cgroup.kill"), "1") {
             Ok(()) => {}
             Err(error) if error.errno() == Some(Errno::from_raw(libc::ENOENT)) => {}

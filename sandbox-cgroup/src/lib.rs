@@ -37,6 +37,7 @@
 
 mod cgroup;
 mod counter;
+mod delegation;
 mod entry;
 mod error;
 mod hierarchy;
@@ -54,6 +55,7 @@ mod v2;
 mod wanted;
 
 pub use cgroup::{Cgroup, Usage};
+pub use delegation::Delegation;
 pub use entry::Entry;
 pub use error::{Error, Missing};
 pub use hierarchy::Hierarchies;

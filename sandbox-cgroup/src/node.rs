@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sandbox_core::{Controller, Errno, HierarchyVersion};
+use sandbox_core::{Controller, Errno, HierarchyVersion, Host};
 
 use crate::{
     Error, kill,
@@ -218,6 +218,12 @@ fn write_and_read(path: &Path, value: &str) -> Result<String, Error> {
     let mut text = [0; 4096];
     let length = file.read_at(&mut text, 0).map_err(Error::read(path))?;
     Ok(String::from_utf8_lossy(text.get(..length).unwrap_or_default()).into_owned())
+}
+
+/// Whether a file of v2 is used where a group has it. A kernel that lacks what every box needs has none, but what is left in
+/// a group may still have to go.
+pub(crate) fn is_used(file: fn(&Host) -> bool) -> bool {
+    Host::probe().map_or(true, file)
 }
 
 /// Whether the machine has any swap; proc(5): one line of headings, then one line each.

@@ -18,6 +18,7 @@ use crate::{
 pub fn collect_orphans(hierarchies: &Hierarchies, parent: &CgroupParent) -> Result<usize, Error> {
     let mut collected = 0;
     let mut first_error = None;
+    let hierarchies = parent.seen_from_here(hierarchies)?;
     for hierarchy in hierarchies.iter() {
         let directory = parent.directory(hierarchy)?;
         let entries = match fs::read_dir(&directory) {

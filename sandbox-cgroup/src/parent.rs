@@ -1,8 +1,13 @@
 //! Where in a hierarchy boxes are made.
 
-use std::path::{Component, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Component, PathBuf},
+};
 
-use crate::{Error, hierarchy::Hierarchy};
+use sandbox_core::HierarchyVersion;
+
+use crate::{Error, Hierarchies, delegation, hierarchy::Hierarchy};
 
 /// The group in which the groups of runs are made, in every hierarchy alike.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,19 +21,34 @@ pub enum CgroupParent {
     #[default]
     Root,
     /// The process's own group in each hierarchy. On v2 only accounting works there unless the group is the root of the
-    /// hierarchy: a group with processes cannot give controllers to children ([`Error::Write`] with `EBUSY`).
+    /// hierarchy: a group with processes cannot give controllers to children ([`Error::Write`] with `EBUSY`). After
+    /// [`Hierarchies::delegate_self`](crate::Hierarchies::delegate_self) it is the group that the process moved out of.
     Own,
     /// This group, relative to each mount point. It must exist in every hierarchy that a run needs.
     Path(PathBuf),
 }
 
 impl CgroupParent {
+    /// What the directory is looked for in: the own groups must be those of now.
+    pub(crate) fn seen_from_here<'h>(
+        &self,
+        hierarchies: &'h Hierarchies,
+    ) -> Result<Cow<'h, Hierarchies>, Error> {
+        Ok(match self {
+            Self::Own => Cow::Owned(hierarchies.as_of_now()?),
+            Self::Root | Self::Path(_) => Cow::Borrowed(hierarchies),
+        })
+    }
+
     /// The directory in this hierarchy.
     pub(crate) fn directory(&self, hierarchy: &Hierarchy) -> Result<PathBuf, Error> {
         match self {
             Self::Root => Ok(hierarchy.point.clone()),
             Self::Own => {
-                let own = hierarchy.own.clone().unwrap_or_default();
+                let mut own = hierarchy.own.clone().unwrap_or_default();
+                if hierarchy.version == HierarchyVersion::V2 && delegation::is_leaf(&own) {
+                    own.pop();
+                }
                 // Where a container bind-mounts a part of the hierarchy, the mount point stands for `root`.
                 match own.strip_prefix(&hierarchy.root) {
                     Ok(below) => Ok(hierarchy.point.join(below)),
@@ -68,6 +88,11 @@ mod tests {
         assert_eq!(own("/", "/a/b").unwrap(), PathBuf::from("/c/a/b"));
         assert_eq!(own("/a", "/a/b").unwrap(), PathBuf::from("/c/b"));
         assert!(matches!(own("/a", "/ab"), Err(Error::OwnOutside { .. })));
+        // A supervisor that has moved aside, seen from anywhere.
+        assert_eq!(
+            own("/a", "/a/sandbox-supervisor").unwrap(),
+            PathBuf::from("/c")
+        );
     }
 
     #[test]

@@ -4,11 +4,12 @@ use crate::Errno;
 
 /// Kernel features that the family needs or prefers, probed once per process.
 ///
-/// A probe asks the kernel itself by a call that cannot succeed, never the version number: distributions backport.
+/// A probe asks the kernel itself by a call that cannot succeed, never the version number: distributions backport. Files of
+/// cgroups cannot be asked for before there is a group; what is said of them here is whether they are used where they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Host {
-    /// `clone3(2)` with `CLONE_INTO_CGROUP` (Linux 5.7).
+    /// `clone3(2)` with `CLONE_INTO_CGROUP` (Linux 5.7). Without it the payload joins its cgroup by a write to a file.
     pub clone_into_cgroup: bool,
     /// `close_range(2)` with `CLOSE_RANGE_CLOEXEC` (Linux 5.11).
     pub close_range: bool,
@@ -16,6 +17,12 @@ pub struct Host {
     pub openat2: bool,
     /// `open_tree(2)`, `move_mount(2)`, `fsopen(2)` and `mount_setattr(2)` (Linux 5.12).
     pub mount_setattr: bool,
+    /// `cgroup.kill` is used where a group has it (Linux 5.14). Without it processes are killed one by one.
+    pub cgroup_kill: bool,
+    /// `memory.peak` is used where a group has it (Linux 5.19). Without it v2 has no peak of memory.
+    pub memory_peak: bool,
+    /// `pids.peak` is used where a group has it (Linux 6.6). Without it there is no peak of processes.
+    pub pids_peak: bool,
 }
 
 /// A feature without which no box can be started.
@@ -31,38 +38,72 @@ pub struct HostError {
     pub errno: Errno,
 }
 
-static HOST: once_cell::sync::OnceCell<Host> = once_cell::sync::OnceCell::new();
+static HOST: once_cell::sync::OnceCell<Result<Host, HostError>> = once_cell::sync::OnceCell::new();
 
 impl Host {
     /// The features of the running kernel; probed at the first call.
     ///
     /// # Errors
-    /// [`HostError`] names the first feature that every box needs and this kernel lacks. `CLONE_INTO_CGROUP` is not
-    /// among them: without it the payload joins its cgroup by writing to a file.
+    /// [`HostError`] names the first feature that every box needs and this kernel lacks. `CLONE_INTO_CGROUP` and the files
+    /// of cgroups are not among them.
     pub fn probe() -> Result<&'static Self, HostError> {
-        HOST.get_or_try_init(|| {
-            let required = [
-                ("openat2(2)", "5.6", probe::openat2()),
-                (
-                    "close_range(2) with CLOSE_RANGE_CLOEXEC",
-                    "5.11",
-                    probe::close_range(),
-                ),
-                ("mount_setattr(2)", "5.12", probe::mount_setattr()),
-            ];
-            for (feature, since, found) in required {
-                found.map_err(|errno| HostError {
-                    feature,
-                    since,
-                    errno,
-                })?;
-            }
-            Ok(Self {
-                clone_into_cgroup: probe::clone_into_cgroup().is_ok(),
-                close_range: true,
-                openat2: true,
-                mount_setattr: true,
-            })
+        Self::probe_without(|_| {})
+    }
+
+    /// [`Host::probe`] on a kernel that lacks what `take_away` sets to `false`: the way of an older kernel, on a newer one.
+    ///
+    /// Only takes away; what this kernel lacks stays absent. The first probe of a process decides for all, so a later call
+    /// changes nothing: the result says what is in force.
+    ///
+    /// # Errors
+    /// As [`Host::probe`], also for what was taken away, with `ENOSYS`.
+    pub fn probe_without(take_away: impl FnOnce(&mut Self)) -> Result<&'static Self, HostError> {
+        let host = HOST.get_or_init(|| {
+            let mut wanted = Self::EVERYTHING;
+            take_away(&mut wanted);
+            Self::look(wanted)
+        });
+        host.as_ref().map_err(|error| *error)
+    }
+
+    const EVERYTHING: Self = Self {
+        clone_into_cgroup: true,
+        close_range: true,
+        openat2: true,
+        mount_setattr: true,
+        cgroup_kill: true,
+        memory_peak: true,
+        pids_peak: true,
+    };
+
+    fn look(wanted: Self) -> Result<Self, HostError> {
+        let absent = Err(Errno::from_raw(libc::ENOSYS));
+        let probed = |wanted: bool, probe: fn() -> Result<(), Errno>| {
+            if wanted { probe() } else { absent }
+        };
+        let required = [
+            ("openat2(2)", "5.6", probed(wanted.openat2, probe::openat2)),
+            (
+                "close_range(2) with CLOSE_RANGE_CLOEXEC",
+                "5.11",
+                probed(wanted.close_range, probe::close_range),
+            ),
+            (
+                "mount_setattr(2)",
+                "5.12",
+                probed(wanted.mount_setattr, probe::mount_setattr),
+            ),
+        ];
+        for (feature, since, found) in required {
+            found.map_err(|errno| HostError {
+                feature,
+                since,
+                errno,
+            })?;
+        }
+        Ok(Self {
+            clone_into_cgroup: wanted.clone_into_cgroup && probe::clone_into_cgroup().is_ok(),
+            ..wanted
         })
     }
 }
@@ -146,11 +187,51 @@ mod probe {
 #[cfg(test)]
 mod tests {
     use super::Host;
+    use crate::Errno;
 
     #[test]
     fn the_probe_is_made_once_and_says_what_this_kernel_has() {
         let first = Host::probe().expect("the kernels we test on have every required call");
         assert!(first.openat2 && first.close_range && first.mount_setattr);
         assert!(core::ptr::eq(first, Host::probe().unwrap()));
+        let later = Host::probe_without(|host| host.cgroup_kill = false);
+        assert!(
+            core::ptr::eq(first, later.unwrap()),
+            "the first one decides"
+        );
+    }
+
+    #[test]
+    fn what_is_taken_away_is_absent_and_what_every_box_needs_is_named() {
+        let without = |take_away: fn(&mut Host)| {
+            let mut wanted = Host::EVERYTHING;
+            take_away(&mut wanted);
+            Host::look(wanted)
+        };
+        let errors = [
+            ("openat2", "5.6", without(|host| host.openat2 = false)),
+            (
+                "close_range",
+                "5.11",
+                without(|host| host.close_range = false),
+            ),
+            (
+                "mount_setattr",
+                "5.12",
+                without(|host| host.mount_setattr = false),
+            ),
+        ];
+        for (name, since, result) in errors {
+            let error = result.unwrap_err();
+            assert!(error.feature.starts_with(name), "{error}");
+            assert_eq!(error.since, since);
+            assert_eq!(error.errno, Errno::from_raw(libc::ENOSYS));
+        }
+        let older = without(|host| {
+            host.clone_into_cgroup = false;
+            host.pids_peak = false;
+        });
+        let older = older.expect("no box needs these");
+        assert!(!older.clone_into_cgroup && !older.pids_peak && older.memory_peak);
     }
 }

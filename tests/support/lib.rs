@@ -6,6 +6,7 @@
 )]
 
 pub mod boxes;
+pub mod delegated;
 pub mod faults;
 pub mod host;
 pub mod in_child;
