@@ -43,6 +43,11 @@ mod explain;
 mod filter;
 mod group;
 mod instruction;
+#[cfg(all(test, feature = "serde"))]
+#[path = "../tests/libseccomp/mod.rs"]
+mod libseccomp;
+#[cfg(feature = "serde")]
+pub mod oci;
 mod policy;
 mod preset;
 mod profile;

@@ -3,12 +3,20 @@
 use crate::Error;
 
 mod aarch64;
+#[cfg(feature = "serde")]
+mod elsewhere;
 mod riscv64;
 mod x86_64;
 
 /// What a filter must know of an architecture.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Architecture {
+    /// As profiles of containers have it in `includes`: Go's name.
+    #[cfg(feature = "serde")]
+    pub(crate) go: &'static str,
+    /// As libseccomp has it.
+    #[cfg(feature = "serde")]
+    pub(crate) scmp: &'static str,
     /// `AUDIT_ARCH_*`: the ELF machine, 64 bits, little-endian.
     pub(crate) audit: u32,
     /// Numbers that lead to other calls than the table says, with first and last; they kill.
@@ -24,16 +32,28 @@ const AUDIT_64BIT_LE: u32 = 0xc000_0000;
 const X32: &[(u32, u32)] = &[(512, 547), (0x4000_0000, 0x7fff_ffff)];
 
 pub(crate) static X86_64: Architecture = Architecture {
+    #[cfg(feature = "serde")]
+    go: "amd64",
+    #[cfg(feature = "serde")]
+    scmp: "SCMP_ARCH_X86_64",
     audit: 62 | AUDIT_64BIT_LE,
     traps: X32,
     calls: x86_64::CALLS,
 };
 static AARCH64: Architecture = Architecture {
+    #[cfg(feature = "serde")]
+    go: "arm64",
+    #[cfg(feature = "serde")]
+    scmp: "SCMP_ARCH_AARCH64",
     audit: 183 | AUDIT_64BIT_LE,
     traps: &[],
     calls: aarch64::CALLS,
 };
 static RISCV64: Architecture = Architecture {
+    #[cfg(feature = "serde")]
+    go: "riscv64",
+    #[cfg(feature = "serde")]
+    scmp: "SCMP_ARCH_RISCV64",
     audit: 243 | AUDIT_64BIT_LE,
     traps: &[],
     calls: riscv64::CALLS,
@@ -98,6 +118,12 @@ pub(crate) fn names() -> Vec<&'static str> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// Whether this is a call of an architecture without a table here.
+#[cfg(feature = "serde")]
+pub(crate) fn is_elsewhere(name: &str) -> bool {
+    elsewhere::NAMES.binary_search(&name).is_ok()
 }
 
 /// The name with the fewest edits, at most two.

@@ -1,0 +1,48 @@
+//! Seccomp profiles of containers: the JSON files of Docker and Podman, and the `seccomp` object of the OCI runtime
+//! specification.
+//!
+//! [`Profile`] is such a file as data; it is read and written with any serde format, which is JSON in practice.
+//! [`Profile::import`] makes a [`Policy`](crate::Policy) of it, [`Profile::export`] the other way round.
+//!
+//! ```
+//! use sandbox_seccomp::oci::{Profile, Target};
+//! let text = r#"{
+//!     "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38,
+//!     "syscalls": [
+//!         {"names": ["read", "write", "execve", "sendto", "exit_group", "no_such_call"], "action": "SCMP_ACT_ALLOW"},
+//!         {"names": ["chroot"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_CHROOT"]}}
+//!     ]
+//! }"#;
+//! let profile: Profile = serde_json::from_str(text)?;
+//! let imported = profile.import(&Target::native((6, 1))?)?;
+//! assert_eq!(imported.unknown[0].name, "no_such_call");
+//! let filter = imported.policy.prepare()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The imported policy decides as runc and crun do with libseccomp: rules of the same action as the default say nothing, the
+//! first rule without arguments decides whatever else is said about its call, conditions on one argument twice are alternatives.
+//! What is other, and stricter:
+//! * Calls of the tables that `archMap` adds (i386, x32) kill, as with every filter of this crate;
+//!   [`Imported::killed_architectures`] names them.
+//! * Rules of one call that overlap with different actions are [`Error::Conflict`]. libseccomp takes one of them, by the
+//!   order of its tree.
+//! * A name that this crate does not know is in [`Imported::unknown`]. Where it is to be refused while the default
+//!   allows, it is [`Error::CannotRefuse`]: it may be a call of this kernel.
+//! * `SCMP_ACT_TRACE` and `SCMP_ACT_NOTIFY` are [`Error::NoListener`].
+
+mod cubes;
+mod error;
+mod export;
+mod import;
+mod overlap;
+mod profile;
+mod target;
+
+pub use error::Error;
+pub use import::{Imported, UnknownName};
+pub use profile::{ArchMap, Arg, Entry, Operator, Profile, ProfileAction, Selector};
+pub use target::Target;
+
+#[cfg(test)]
+mod tests;
