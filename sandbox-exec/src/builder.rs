@@ -10,8 +10,8 @@ use sandbox_ns::{NamespaceSpec, Namespaces, UserMap};
 use sandbox_seccomp::Policy;
 
 use crate::{
-    Command, Error, Identity,
-    identities::identities,
+    Command, Error, Identity, UidPool,
+    identities::{self, Source},
     process::rlimits::Rlimits,
     sandbox::{Inner, Sandbox},
 };
@@ -49,14 +49,14 @@ pub struct WantsIdentity {
 #[derive(Debug)]
 pub struct WantsLimits {
     root: RootSpec,
-    identity: Identity,
+    identity: Source,
 }
 
 /// Wants the system call policy.
 #[derive(Debug)]
 pub struct WantsPolicy {
     root: RootSpec,
-    identity: Identity,
+    identity: Source,
     limits: Limits,
 }
 
@@ -64,7 +64,7 @@ pub struct WantsPolicy {
 #[derive(Debug)]
 pub struct WantsCommand {
     root: RootSpec,
-    identity: Identity,
+    identity: Source,
     limits: Limits,
     policy: Option<Policy>,
 }
@@ -94,8 +94,19 @@ impl SandboxBuilder<WantsRoot> {
 }
 
 impl SandboxBuilder<WantsIdentity> {
-    /// Who the payload is. Boxes that run at the same time should have different uids.
+    /// Who the payload is. Boxes that run at the same time should have different uids: see [`Self::uid_pool`].
     pub fn identity(self, identity: Identity) -> SandboxBuilder<WantsLimits> {
+        self.with_identity(Source::Fixed(identity))
+    }
+
+    /// Each run is somebody else while it lasts: a uid that no other running box has, and the gid of the same number.
+    ///
+    /// A run begins with [`Error::UidsInUse`] where the pool has no more.
+    pub fn uid_pool(self, pool: &UidPool) -> SandboxBuilder<WantsLimits> {
+        self.with_identity(Source::Pool(pool.clone()))
+    }
+
+    fn with_identity(self, identity: Source) -> SandboxBuilder<WantsLimits> {
         let WantsIdentity { root } = self.state;
         SandboxBuilder {
             settings: self.settings,
@@ -213,7 +224,9 @@ impl SandboxBuilder<WantsCommand> {
         limits.validate()?;
         let rlimits = Rlimits::compile(&limits)?;
         let map = settings.user_map.as_ref();
-        let (payload, init) = identities(identity, map, settings.keep_groups)?;
+        let privileged = privileged();
+        let (payloads, init) =
+            identities::compile(identity, map, settings.keep_groups, privileged)?;
         let image = command.prepare()?;
         let filter = policy.map(|policy| policy.prepare()).transpose()?;
         let namespaces = namespace_spec(&settings).prepare()?;
@@ -221,7 +234,7 @@ impl SandboxBuilder<WantsCommand> {
         let hierarchies = Hierarchies::host()?;
         // What cannot be removed is the embedder's to know, not a reason to refuse a box.
         let leftovers = collect_orphans(hierarchies, &settings.parent).err();
-        let trees = if privileged() {
+        let trees = if privileged {
             Trees::FromParent
         } else {
             Trees::FromInit
@@ -230,7 +243,7 @@ impl SandboxBuilder<WantsCommand> {
             namespaces,
             root,
             trees,
-            payload,
+            payloads,
             init,
             limits,
             rlimits,
@@ -239,8 +252,6 @@ impl SandboxBuilder<WantsCommand> {
             hierarchies,
             parent: settings.parent,
             leftovers,
-            // Ids of a user namespace mean nothing to the pipes that the embedder makes.
-            pipe_owner: (settings.user_map.is_none() && privileged()).then_some(identity),
         })))
     }
 }

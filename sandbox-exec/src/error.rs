@@ -109,6 +109,62 @@ pub enum Error {
         /// How many groups the embedder has.
         count: usize,
     },
+    /// No pool can have these uids.
+    #[error(
+        "uids {first} to {last} make no pool: the range is empty, or has 0, 4294967295 or the uid of init"
+    )]
+    UidRange {
+        /// First uid asked for.
+        first: u32,
+        /// Last uid asked for.
+        last: u32,
+    },
+    /// The directory with the locks of a uid pool could not be made or looked at.
+    #[error("cannot use {} for the locks of uids", path.display())]
+    UidPoolDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// The kernel's reason.
+        #[source]
+        source: Errno,
+    },
+    /// The directory with the locks of a uid pool is no directory, belongs to another user, or may be written by others.
+    #[error("others could hold the locks of uids in {}: chown and chmod 0700 it", path.display())]
+    UidPoolNotOurs {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The lock of a uid could not be taken.
+    #[error("cannot lock {}", path.display())]
+    UidPoolLock {
+        /// The lock file.
+        path: PathBuf,
+        /// The kernel's reason.
+        #[source]
+        source: Errno,
+    },
+    /// Whether a uid has processes could not be seen.
+    #[error("cannot look for processes of a uid in {}: is /proc mounted without hidepid?", path.display())]
+    UidPoolScan {
+        /// What could not be read.
+        path: PathBuf,
+        /// The kernel's reason.
+        #[source]
+        source: Errno,
+    },
+    /// Every uid of the pool is taken.
+    #[error(
+        "no uid of the pool is free: {leased} belong to running boxes, {alive} to other processes; make the range larger"
+    )]
+    UidsInUse {
+        /// Uids that a box of some embedder has.
+        leased: usize,
+        /// Uids that have processes and no box.
+        alive: usize,
+    },
+    /// A user namespace maps one set of ids for every run; a pool gives each run another.
+    #[error("a uid pool cannot serve a box with a user map")]
+    UidPoolMapped,
     /// The output limit counts bytes of captured streams, and this one goes elsewhere.
     #[error(
         "{stream} goes to a descriptor, where the output limit cannot be counted: capture it, or limit file_size instead"

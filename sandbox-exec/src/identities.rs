@@ -6,9 +6,93 @@ use sandbox_core::Errno;
 use sandbox_ns::{IdRange, UserMap};
 
 use crate::{
-    Error, Identity,
+    Error, Identity, UidPool,
     process::identity::{Groups, IdentityPlan},
+    uid_pool::{self, UidLease},
 };
+
+/// Where the payloads of a sandbox get their ids from.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// Every run has the same.
+    Fixed(Identity),
+    /// Each run has its own.
+    Pool(UidPool),
+}
+
+/// [`Source`], checked and compiled.
+#[derive(Debug)]
+pub(crate) struct Payloads {
+    /// The one for all; of a pool, one that stands for all.
+    plan: IdentityPlan,
+    pool: Option<UidPool>,
+    owns_pipes: bool,
+}
+
+/// The ids of one run. Keep it until no process of the run is left.
+#[derive(Debug)]
+pub(crate) struct RunIdentity {
+    pub(crate) payload: IdentityPlan,
+    /// Whom the pipes of the run belong to.
+    pub(crate) pipe_owner: Option<Identity>,
+    lease: Option<UidLease>,
+}
+
+impl Payloads {
+    /// The ids for one run.
+    pub(crate) fn take(&self) -> Result<RunIdentity, Error> {
+        let lease = self.pool.as_ref().map(UidPool::lease).transpose()?;
+        let mut payload = self.plan;
+        if let Some(lease) = &lease {
+            payload.identity = lease.identity();
+        }
+        Ok(RunIdentity {
+            payload,
+            pipe_owner: self.owns_pipes.then_some(payload.identity),
+            lease,
+        })
+    }
+}
+
+impl RunIdentity {
+    /// Says that init was reaped, and no process of the run is left.
+    pub(crate) fn box_is_dead(&self) {
+        if let Some(lease) = &self.lease {
+            lease.box_is_dead();
+        }
+    }
+}
+
+/// The ids of payloads and of init. `privileged`: whether the embedder may give its pipes away.
+pub(crate) fn compile(
+    source: Source,
+    map: Option<&UserMap>,
+    keep_groups: bool,
+    privileged: bool,
+) -> Result<(Payloads, IdentityPlan), Error> {
+    let (first, pool) = match source {
+        Source::Fixed(identity) => (identity, None),
+        Source::Pool(_) if map.is_some() => return Err(Error::UidPoolMapped),
+        Source::Pool(pool) => {
+            let first = *pool.uids().start();
+            (Identity::new(first, first), Some(pool))
+        }
+    };
+    let (plan, init) = identities(first, map, keep_groups)?;
+    if let Some(pool) = &pool {
+        let uids = pool.uids();
+        if uids.contains(&init.identity.uid) || uids.contains(&init.identity.gid) {
+            return Err(uid_pool::range(&uids));
+        }
+    }
+    let payloads = Payloads {
+        plan,
+        pool,
+        // Ids of a user namespace mean nothing to the pipes that the embedder makes.
+        owns_pipes: map.is_none() && privileged,
+    };
+    Ok((payloads, init))
+}
 
 /// The uid and gid of init in a box without a user namespace, unless the payload has them: then the next lower. In the
 /// range that no distribution hands out: a process of the same uid could kill it.
@@ -35,8 +119,8 @@ fn init_id(map: &str) -> u32 {
     }
 }
 
-/// The ids of payload and init.
-pub(crate) fn identities(
+/// The ids of one payload and its init.
+fn identities(
     payload: Identity,
     map: Option<&UserMap>,
     keep_groups: bool,

@@ -79,6 +79,7 @@ mod sandbox;
 mod spawn;
 mod stdio;
 mod sys;
+mod uid_pool;
 mod watch;
 
 pub use builder::{
@@ -96,6 +97,7 @@ pub use process::{
 pub use running::Running;
 pub use sandbox::Sandbox;
 pub use stdio::{Output, Stdin, StdioPlan};
+pub use uid_pool::UidPool;
 
 pub use sandbox_cgroup as cgroup;
 pub use sandbox_core as core;

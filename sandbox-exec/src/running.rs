@@ -11,11 +11,12 @@ use sandbox_cgroup::Cgroup;
 use sandbox_core::{KillReason, Reading, Unavailable, sys::monotonic_ns};
 
 use crate::{
-    Error, Finished,
+    Error, Finished, Identity,
     cancel::Canceller,
     capture::Capture,
     collect::{Remains, elapsed},
     explain::exec_failure,
+    identities::RunIdentity,
     init_process::InitProcess,
     observed::{Handshake, Proof, Status},
     sandbox::Inner,
@@ -43,6 +44,8 @@ pub(crate) struct Start {
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
     pub(crate) proof: Proof,
+    /// Last: given back when nothing of that uid lives.
+    pub(crate) identity: RunIdentity,
 }
 
 /// A running box. Dropped, it is killed, reaped and removed.
@@ -76,6 +79,12 @@ impl Running {
         }
     }
 
+    /// Who the payload is: in this run, where the ids come from a [`UidPool`](crate::UidPool).
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.start.identity.payload.identity
+    }
+
     /// A handle that ends the run from elsewhere.
     #[must_use]
     pub fn canceller(&self) -> Canceller {
@@ -101,9 +110,11 @@ impl Running {
             mut stdout,
             mut stderr,
             proof,
+            identity,
             ..
         } = self.start;
         process.reap()?;
+        identity.box_is_dead();
         // What was said last may still be unread: the end of the process is seen on another descriptor.
         status.read()?;
         handshake.read()?;

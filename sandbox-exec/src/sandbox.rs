@@ -9,9 +9,10 @@ use sandbox_ns::NamespacePlan;
 use sandbox_seccomp::Filter;
 
 use crate::{
-    Error, Finished, Identity, Output, Running, SandboxBuilder, Stdin, WantsRoot,
+    Error, Finished, Output, Running, SandboxBuilder, Stdin, WantsRoot,
     child::{Chain, standard_chain},
     command::Image,
+    identities::Payloads,
     process::{identity::IdentityPlan, rlimits::Rlimits},
     spawn,
 };
@@ -28,7 +29,7 @@ pub(crate) struct Inner {
     pub(crate) namespaces: NamespacePlan,
     pub(crate) root: RootPlan,
     pub(crate) trees: Trees,
-    pub(crate) payload: IdentityPlan,
+    pub(crate) payloads: Payloads,
     pub(crate) init: IdentityPlan,
     pub(crate) limits: Limits,
     pub(crate) rlimits: Rlimits,
@@ -37,7 +38,6 @@ pub(crate) struct Inner {
     pub(crate) hierarchies: &'static Hierarchies,
     pub(crate) parent: CgroupParent,
     pub(crate) leftovers: Option<sandbox_cgroup::Error>,
-    pub(crate) pipe_owner: Option<Identity>,
 }
 
 impl Sandbox {

@@ -88,8 +88,10 @@ pub(crate) unsafe fn start(
     stdout: Output,
     stderr: Output,
 ) -> Result<Running, Error> {
+    // First, so that on every way out it is given back last, when nothing of that uid lives.
+    let identity = inner.payloads.take()?;
     let (stdio, stdout, stderr) =
-        StdioPlan::new(stdin, stdout, stderr, &inner.limits, inner.pipe_owner)?;
+        StdioPlan::new(stdin, stdout, stderr, &inner.limits, identity.pipe_owner)?;
     let cgroup = Cgroup::create(inner.hierarchies, &inner.parent, &inner.limits)?;
     let entry = cgroup.prepare()?;
     let has_user_namespace = inner.namespaces.user_map().is_some();
@@ -131,7 +133,7 @@ pub(crate) unsafe fn start(
         cgroup: &entry,
         stdio: &stdio,
         rlimits: &inner.rlimits,
-        identity: &inner.payload,
+        identity: &identity.payload,
         filter: inner.filter.as_ref(),
         image: &inner.image,
         channel,
@@ -196,6 +198,7 @@ pub(crate) unsafe fn start(
         stdout,
         stderr,
         proof,
+        identity,
     }))
 }
 

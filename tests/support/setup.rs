@@ -8,7 +8,7 @@ use std::{
 
 use sandbox_exec::{
     Basis, Canceller, Command, Error, Finished, Identity, Limits, Output, Policy, RootSpec,
-    Sandbox, Stdin, Verdict,
+    Sandbox, Stdin, UidPool, Verdict,
 };
 
 use crate::{boxes, host, sys};
@@ -19,6 +19,8 @@ use crate::{boxes, host, sys};
 pub struct Setup {
     /// Ids of the payload; also how a test finds its processes on the host.
     pub identity: Identity,
+    /// The pool that gives each run its ids instead.
+    pub pool: Option<UidPool>,
     /// Limits.
     pub limits: Limits,
     /// File tree.
@@ -40,6 +42,7 @@ impl Setup {
     pub fn new() -> Self {
         Self {
             identity: boxes::identity(),
+            pool: None,
             // Generous where everything is slow: what is tested here is not how fast the machine is.
             limits: boxes::limits()
                 .cpu_time(host::patience(5_000))
@@ -59,6 +62,12 @@ impl Setup {
     /// As it is, but for the file tree.
     pub fn root(mut self, change: impl FnOnce(RootSpec) -> RootSpec) -> Self {
         self.root = change(self.root);
+        self
+    }
+
+    /// As it is, but that each run takes its ids from this pool.
+    pub fn in_pool(mut self, pool: &UidPool) -> Self {
+        self.pool = Some(pool.clone());
         self
     }
 
@@ -91,10 +100,12 @@ impl Setup {
     #[track_caller]
     #[must_use]
     pub fn sandbox_of(&self, command: &Command) -> Sandbox {
-        let wants_policy = Sandbox::builder()
-            .root(self.root.clone())
-            .identity(self.identity)
-            .limits(self.limits.clone());
+        let wants_identity = Sandbox::builder().root(self.root.clone());
+        let wants_limits = match &self.pool {
+            Some(pool) => wants_identity.uid_pool(pool),
+            None => wants_identity.identity(self.identity),
+        };
+        let wants_policy = wants_limits.limits(self.limits.clone());
         let mut builder = if self.filter {
             wants_policy.policy(Policy::judge())
         } else {
@@ -136,6 +147,7 @@ impl Setup {
         let running = running.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
         let canceller = running.canceller();
         let mut live = Live {
+            identity: running.identity(),
             stdin: Some(ours.into()),
             stdout: BufReader::new(stdout.into()),
             canceller,
@@ -149,6 +161,8 @@ impl Setup {
 /// A box that runs while the test looks at it.
 #[derive(Debug)]
 pub struct Live {
+    /// Who the payload is.
+    pub identity: Identity,
     stdin: Option<File>,
     stdout: BufReader<File>,
     canceller: Canceller,

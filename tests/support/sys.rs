@@ -60,6 +60,17 @@ pub fn limit_core(bytes: u64) {
     check("setrlimit", ret.into());
 }
 
+/// Lowers soft and hard limit of how many processes each uid but root may have.
+pub fn limit_processes(count: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: count,
+        rlim_max: count,
+    };
+    // SAFETY: a live limit.
+    let ret = unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) };
+    check("setrlimit", ret.into());
+}
+
 /// fork(2) by glibc, which makes its allocator usable in the copy.
 #[must_use]
 pub fn fork() -> i32 {
