@@ -3,8 +3,12 @@
 use std::{
     fs::File,
     io::{Read as _, Write as _},
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     panic::{self, AssertUnwindSafe},
+    sync::{
+        Once,
+        atomic::{AtomicI32, Ordering},
+    },
 };
 
 use crate::sys;
@@ -36,6 +40,7 @@ impl Fork {
     /// Starts `work` in a forked child, with the write end of a pipe to this handle. As for the rest, see [`in_child`].
     #[must_use]
     pub fn start(work: impl FnOnce(&mut File)) -> Self {
+        install_hook();
         let (read, write) = sys::pipe();
         let pid = sys::fork();
         if pid == 0 {
@@ -123,14 +128,31 @@ impl Drop for Fork {
     }
 }
 
+/// In a forked copy, the descriptor that it speaks to the test by; -1 elsewhere.
+static VOICE: AtomicI32 = AtomicI32::new(-1);
+
+/// Lets a copy tell the test where it panicked. Installed before the fork: the lock of the hook, which another thread that
+/// panics at that moment holds, is one that a copy cannot take for writing.
+fn install_hook() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let voice = VOICE.load(Ordering::SeqCst);
+            if voice < 0 {
+                return usual(info);
+            }
+            // What is printed is captured by the harness in a buffer of the copy, which nobody reads.
+            let text = format!("{}{info}", char::from(FAILED));
+            sys::write_all(voice, text.as_bytes());
+        }));
+    });
+}
+
 fn run(mut pipe: File, work: impl FnOnce(&mut File)) -> ! {
-    // Not to be opened by name: a copy that has changed its ids may not open a pipe of root.
+    // A copy of its own: `work` may drop the file.
     let voice = pipe.try_clone().expect("a descriptor can be copied");
-    // The harness captures what is printed in a buffer of this copy, which nobody reads. The location is known here only.
-    panic::set_hook(Box::new(move |info| {
-        let text = format!("{}{info}", char::from(FAILED));
-        drop((&voice).write_all(text.as_bytes()));
-    }));
+    VOICE.store(voice.as_raw_fd(), Ordering::SeqCst);
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| work(&mut pipe)));
     if outcome.is_ok() && pipe.flush().is_ok() {
         sys::exit_now(0);

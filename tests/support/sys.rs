@@ -86,6 +86,18 @@ pub fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// Writes as much as can be written, whoever reads it.
+pub fn write_all(fd: c_int, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        // SAFETY: a live buffer of the length that is said.
+        let ret = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+        match usize::try_from(ret) {
+            Ok(written @ 1..) => bytes = &bytes[written..],
+            _ => return,
+        }
+    }
+}
+
 /// pause(2): until a signal comes that has a handler, or that ends the process.
 pub fn pause() {
     // SAFETY: no arguments.
