@@ -19,8 +19,8 @@ use core::{
 use std::{alloc::System, os::fd::OwnedFd, time::Duration};
 
 use sandbox_exec::{
-    Bytes, Command, Error, IdRange, Identity, MountFlags, Output, Plan, Policy, Requester,
-    RootSpec, Sandbox, Stdin, UserMap, Verdict,
+    Bytes, Command, Error, IdRange, Identity, Landlock, MountFlags, Output, Plan, Policy,
+    Requester, RootSpec, Sandbox, Stdin, UserMap, Verdict,
     child::{Chain, Child, Cloned, standard_chain},
     core::StepFailure,
 };
@@ -224,6 +224,7 @@ fn every_failure() {
         in_child(|| {
             let sandbox = Sandbox::builder()
                 .root(boxes::root())
+                .landlock(Landlock::optional())
                 .identity(Identity::new(faults::PAYLOAD_ID, faults::PAYLOAD_ID))
                 .limits(boxes::limits())
                 .policy(Policy::judge())
@@ -271,6 +272,7 @@ fn allocates_in_payload(child: Child<Cloned>, plan: &Plan<'_>) -> Result<Infalli
     let limited = joined.attach_stdio(plan.stdio)?.limit(plan.rlimits)?;
     let unprivileged = limited.drop_privileges(plan.identity)?;
     unprivileged
+        .confine(plan.landlock)?
         .dangerous()
         .seal_unfiltered(plan.image)?
         .execve(plan.image)

@@ -33,6 +33,7 @@ fn payload_fails(init: Child<Cloned>, plan: &Plan<'_>) -> Never {
     inject::install_armed();
     let payload = payload.attach_stdio(plan.stdio)?.limit(plan.rlimits)?;
     let payload = payload.drop_privileges(plan.identity)?;
+    let payload = payload.confine(plan.landlock)?;
     let Some(filter) = plan.filter else {
         sys::exit_now(1)
     };

@@ -8,8 +8,8 @@ use std::{
 };
 
 use sandbox_exec::{
-    Command, Error, Identity, MountFlags, Output, Policy, RootSpec, Sandbox, SandboxBuilder,
-    SetupFailure, Stage, Stdin, Verdict, WantsCommand,
+    Command, Error, Identity, Landlock, MountFlags, Output, Policy, RootSpec, Sandbox,
+    SandboxBuilder, SetupFailure, Stage, Stdin, Verdict, WantsCommand,
 };
 use sandbox_test_support::{
     boxes,
@@ -50,6 +50,8 @@ impl Scratch {
     fn builder(&self) -> SandboxBuilder<WantsCommand> {
         Sandbox::builder()
             .root(self.root())
+            // Where there is one, its stage must be able to fail.
+            .landlock(Landlock::optional())
             .identity(Identity::new(PAYLOAD_ID, PAYLOAD_ID))
             .limits(boxes::limits())
             .policy(Policy::judge())

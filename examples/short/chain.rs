@@ -28,6 +28,7 @@ mod after_clone {
         let payload: Child<Joined> = init.fork_payload(plan.init, plan.cgroup, plan.namespaces)?;
         let payload = payload.attach_stdio(plan.stdio)?.limit(plan.rlimits)?;
         let payload: Child<Unprivileged> = payload.drop_privileges(plan.identity)?;
+        let payload = payload.confine(plan.landlock)?;
         // A rule of one's own: this chain starts nothing without a filter.
         let Some(filter) = plan.filter else {
             let (stage, fault) = (Stage::Seccomp, Fault::at(0)(Errno::from_raw(1)));

@@ -191,6 +191,31 @@ pub struct ControllerUse {
     pub version: HierarchyVersion,
 }
 
+/// What of landlock(7) held a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Landlocked {
+    /// Version of the rules in force; the kernel's own may be later.
+    pub version: u8,
+    /// Whether TCP was closed (version 4).
+    pub tcp: bool,
+    /// Whether signals and abstract sockets out of the box were closed (version 6).
+    pub scopes: bool,
+}
+
+impl Landlocked {
+    /// As much as this version has.
+    #[must_use]
+    pub const fn new(version: u8) -> Self {
+        Self {
+            version,
+            tcp: version >= 4,
+            scopes: version >= 6,
+        }
+    }
+}
+
 /// Raw observations of one run, collected once and never edited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -223,8 +248,17 @@ pub struct Evidence {
     pub supplementary_groups: u16,
     /// The stages that init and payload reported as done before the program started.
     pub proved: Vec<Stage>,
+    /// What of Landlock the payload had put itself under; absent where none was asked for, or the kernel has none.
+    #[cfg_attr(feature = "serde", serde(default = "not_requested"))]
+    pub landlock: Reading<Landlocked>,
     /// Which hierarchy served which controller.
     pub controllers: Vec<ControllerUse>,
+}
+
+/// Of evidence that was stored before there was such a reading.
+#[cfg(feature = "serde")]
+fn not_requested<T>() -> Reading<T> {
+    Reading::Unavailable(Unavailable::NotRequested)
 }
 
 impl Evidence {
@@ -249,6 +283,7 @@ impl Evidence {
             stderr: none,
             supplementary_groups: 0,
             proved: Vec::new(),
+            landlock: Reading::Unavailable(Unavailable::NotRequested),
             controllers: Vec::new(),
         }
     }

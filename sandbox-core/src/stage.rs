@@ -35,14 +35,16 @@ pub enum Stage {
     Credentials,
     /// payload: the capability sets, emptied and read back.
     Capabilities,
+    /// payload: `no_new_privs`, read back.
+    NoNewPrivs,
+    /// payload: the Landlock domain, where one is asked for.
+    Landlock,
     /// payload: working directory, entered with the payload's own rights.
     WorkDir,
     /// payload: waits until init is sealed.
     Gate,
     /// payload: every descriptor above 2 is closed or marked to close.
     CloseFds,
-    /// payload: `no_new_privs`, read back.
-    NoNewPrivs,
     /// payload: the seccomp filter.
     Seccomp,
     /// payload: the one `execve(2)`.
@@ -51,7 +53,7 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Adopt,
         Self::Release,
         Self::Namespaces,
@@ -64,10 +66,11 @@ impl Stage {
         Self::Rlimits,
         Self::Credentials,
         Self::Capabilities,
+        Self::NoNewPrivs,
+        Self::Landlock,
         Self::WorkDir,
         Self::Gate,
         Self::CloseFds,
-        Self::NoNewPrivs,
         Self::Seccomp,
         Self::Execve,
     ];
@@ -119,7 +122,7 @@ mod tests {
             assert_eq!(Stage::from_wire(stage as u8), Some(stage));
         }
         assert_eq!(Stage::from_wire(0), None);
-        assert_eq!(Stage::from_wire(19), None);
+        assert_eq!(Stage::from_wire(20), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use caps::{CapSet, Capability};
 use sandbox_cgroup::{CgroupParent, Hierarchies, collect_orphans};
 use sandbox_core::{Host, Limits};
-use sandbox_fs::{RootSpec, Trees};
+use sandbox_fs::{Landlock, RootSpec, Trees};
 use sandbox_ns::{NamespaceSpec, Namespaces, UserMap};
 use sandbox_seccomp::Policy;
 
@@ -22,6 +22,7 @@ struct Settings {
     host_name: String,
     parent: CgroupParent,
     user_map: Option<UserMap>,
+    landlock: Option<Landlock>,
     share_network: bool,
     keep_groups: bool,
 }
@@ -75,6 +76,7 @@ impl SandboxBuilder<WantsRoot> {
             host_name: "box".to_owned(),
             parent: CgroupParent::Root,
             user_map: None,
+            landlock: None,
             share_network: false,
             keep_groups: false,
         };
@@ -174,6 +176,12 @@ impl<State> SandboxBuilder<State> {
         self
     }
 
+    /// Puts the program under Landlock as well; not unless told, because that closes TCP inside the box too.
+    pub fn landlock(mut self, landlock: Landlock) -> Self {
+        self.settings.landlock = Some(landlock);
+        self
+    }
+
     /// The only door to a weaker box; one `grep dangerous` finds every use.
     pub fn dangerous(self) -> Dangerous<State> {
         Dangerous(self)
@@ -231,6 +239,10 @@ impl SandboxBuilder<WantsCommand> {
         let filter = policy.map(|policy| policy.prepare()).transpose()?;
         let namespaces = namespace_spec(&settings).prepare()?;
         let root = root.prepare()?;
+        let landlock = match settings.landlock {
+            Some(landlock) => landlock.prepare(&root)?,
+            None => None,
+        };
         let hierarchies = Hierarchies::host()?;
         // What cannot be removed is the embedder's to know, not a reason to refuse a box.
         let leftovers = collect_orphans(hierarchies, &settings.parent).err();
@@ -247,6 +259,8 @@ impl SandboxBuilder<WantsCommand> {
             init,
             limits,
             rlimits,
+            landlock_asked: settings.landlock.is_some(),
+            landlock,
             filter,
             image,
             hierarchies,

@@ -3,7 +3,10 @@
 use core::time::Duration;
 
 use sandbox_cgroup::Cgroup;
-use sandbox_core::{Evidence, KillReason, Limits, Outcome, sys::monotonic_ns};
+use sandbox_core::{
+    Evidence, KillReason, Landlocked, Limits, Outcome, Reading, Stage, Unavailable,
+    sys::monotonic_ns,
+};
 use sandbox_fs::KeptDir;
 
 use crate::{
@@ -30,6 +33,8 @@ pub struct Finished {
 #[derive(Debug)]
 pub(crate) struct Remains {
     pub(crate) limits: Limits,
+    /// What the stage gives, if it is among the proofs.
+    pub(crate) landlock: Reading<Landlocked>,
     pub(crate) proof: Proof,
     pub(crate) status: Status,
     pub(crate) kill: Option<(KillReason, i64)>,
@@ -43,6 +48,7 @@ impl Remains {
     pub(crate) fn collect(self) -> Result<Finished, Error> {
         let Self {
             limits,
+            landlock,
             proof,
             status,
             kill,
@@ -64,6 +70,13 @@ impl Remains {
         evidence.processes_peak = usage.processes_peak;
         evidence.controllers = cgroup.controllers();
         evidence.supplementary_groups = proof.groups;
+        evidence.landlock = match landlock {
+            Reading::Value(_) if !proof.stages.contains(Stage::Landlock.set()) => {
+                // A chain of the embedder's own left it out.
+                Reading::Unavailable(Unavailable::NotRequested)
+            }
+            other => other,
+        };
         evidence.proved = (proof.stages | status.stages).stages().collect();
         let (stream, stdout) = stdout.into_evidence(killed_ns, status.ended_ns);
         evidence.stdout = stream;

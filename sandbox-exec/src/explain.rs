@@ -3,7 +3,7 @@
 use sandbox_core::{Errno, Explain as _, Fault, Process, Stage, StepFailure};
 
 use crate::{
-    child::{chain, init},
+    child::{chain, confine, init},
     command::Image,
     error::SetupFailure,
     plan::Plan,
@@ -67,13 +67,16 @@ fn operation(plan: &Plan<'_>, process: Process, stage: Stage, index: u16) -> Str
         Stage::WorkDir if index == chain::CHDIR => format!("chdir to {:?}", plan.image.work_dir()),
         Stage::WorkDir => format!("find the program {:?}", plan.image.program()),
         Stage::Gate => "wait until init is sealed".to_owned(),
-        Stage::CloseFds => "close_range from 3".to_owned(),
-        Stage::NoNewPrivs => match index {
-            chain::SET_NO_NEW_PRIVS => "set no_new_privs".to_owned(),
-            chain::VERIFY_NO_NEW_PRIVS => "read no_new_privs back".to_owned(),
+        Stage::CloseFds => match index {
+            chain::CLOSE_RANGE => "close_range from 3".to_owned(),
             chain::COUNT_GROUPS => "count the supplementary groups".to_owned(),
             _ => "unblock all signals".to_owned(),
         },
+        Stage::NoNewPrivs if index == confine::SET_NO_NEW_PRIVS => "set no_new_privs".to_owned(),
+        Stage::NoNewPrivs => "read no_new_privs back".to_owned(),
+        Stage::Landlock => plan
+            .landlock
+            .map_or_else(String::new, |landlock| landlock.explain(index)),
         Stage::Seccomp => plan
             .filter
             .map_or_else(String::new, |filter| filter.explain(index)),

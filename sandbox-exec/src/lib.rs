@@ -39,19 +39,20 @@
 //! | 3 | `Namespaces` | init | its ids are mapped | needs `CAP_SYS_ADMIN`, `CAP_NET_ADMIN` |
 //! | 4 | `Root` | init | ids that may own files of its tmpfs | the pivot needs `CAP_SYS_ADMIN` |
 //! | 5 | `Fork` | init | the tree is ready and inherited | the payload must not be PID 1 |
-//! | 6 | `Seal` | init | entering the cgroup needed its capabilities | the gate, stage 14 |
+//! | 6 | `Seal` | init | entering the cgroup needed its capabilities | the gate, stage 16 |
 //! | 7 | `Session` | payload | a process of its own | dispositions and keyring survive `execve(2)` |
 //! | 8 | `Cgroup` | payload | | everything later is charged; the cgroup namespace takes this group as its root |
 //! | 9 | `Stdio` | payload | | `RLIMIT_NOFILE` |
 //! | 10 | `Rlimits` | payload | | needs `CAP_SYS_RESOURCE` where it raises |
 //! | 11 | `Credentials` | payload | | the bounding set needs `CAP_SETPCAP`, so it goes first in here |
 //! | 12 | `Capabilities` | payload | ids are changed with them | |
-//! | 13 | `WorkDir` | payload | the payload's own rights are checked | |
-//! | 14 | `Gate` | payload | init is sealed | untrusted code |
-//! | 15 | `CloseFds` | payload | nothing is left to open | the filter may forbid `close_range(2)` |
-//! | 16 | `NoNewPrivs` | payload | | an unprivileged filter needs it |
-//! | 17 | `Seccomp` | payload | set-up makes calls that the program may not | |
-//! | 18 | `Execve` | payload | [`child::Sealed`] only | |
+//! | 13 | `NoNewPrivs` | payload | | Landlock and the filter of an unprivileged process need it |
+//! | 14 | `Landlock` | payload | its paths are those of the new root | whatever the payload opens from here on |
+//! | 15 | `WorkDir` | payload | the payload's own rights are checked | |
+//! | 16 | `Gate` | payload | init is sealed | untrusted code |
+//! | 17 | `CloseFds` | payload | nothing is left to open | the filter may forbid `close_range(2)` |
+//! | 18 | `Seccomp` | payload | set-up makes calls that the program may not | |
+//! | 19 | `Execve` | payload | [`child::Sealed`] only | |
 //!
 //! A kill from outside between the payload's proof and `execve(2)` (two system calls) counts as the program's own death.
 //!
@@ -108,9 +109,9 @@ pub use sandbox_seccomp as seccomp;
 pub use sandbox_cgroup::{CgroupParent, Hierarchies};
 pub use sandbox_core::{
     Basis, Bytes, Controller, ControllerUse, CpuSet, Errno, Evidence, Exit, HierarchyVersion, Host,
-    Judgement, KillReason, LimitError, Limits, Outcome, Reading, Stage, StreamEnd, StreamEvidence,
-    Unavailable, Verdict, judge,
+    Judgement, KillReason, Landlocked, LimitError, Limits, Outcome, Reading, Stage, StreamEnd,
+    StreamEvidence, Unavailable, Verdict, judge,
 };
-pub use sandbox_fs::{KeptDir, MountFlags, Quota, Requester, RootSpec};
+pub use sandbox_fs::{KeptDir, Landlock, MountFlags, Quota, Requester, RootSpec};
 pub use sandbox_ns::{IdRange, UserMap};
 pub use sandbox_seccomp::{Action, Policy};

@@ -3,7 +3,7 @@
 use core::{ffi::c_int, time::Duration};
 
 use sandbox_cgroup::Entry;
-use sandbox_fs::RootInstance;
+use sandbox_fs::{LandlockPlan, RootInstance};
 use sandbox_ns::NamespacePlan;
 use sandbox_seccomp::Filter;
 
@@ -32,6 +32,8 @@ pub struct Plan<'s> {
     pub rlimits: &'s Rlimits,
     /// The payload's ids.
     pub identity: &'s IdentityPlan,
+    /// Landlock; `None` where none was asked for, or where it was optional and the kernel has none.
+    pub landlock: Option<&'s LandlockPlan>,
     /// The filter; `None` only through [`Dangerous`](crate::Dangerous).
     pub filter: Option<&'s Filter>,
     /// The program, its arguments and environment.

@@ -125,6 +125,7 @@ impl Running {
         stderr.finish(&mut buffer);
         let remains = Remains {
             limits: inner.limits.clone(),
+            landlock: inner.landlocked(),
             proof: handshake.proof().unwrap_or(proof),
             status,
             kill: self.kill,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use sandbox_cgroup::{CgroupParent, Hierarchies};
-use sandbox_core::Limits;
-use sandbox_fs::{RootPlan, Trees};
+use sandbox_core::{Landlocked, Limits, Reading, Unavailable};
+use sandbox_fs::{LandlockPlan, RootPlan, Trees};
 use sandbox_ns::NamespacePlan;
 use sandbox_seccomp::Filter;
 
@@ -33,11 +33,24 @@ pub(crate) struct Inner {
     pub(crate) init: IdentityPlan,
     pub(crate) limits: Limits,
     pub(crate) rlimits: Rlimits,
+    pub(crate) landlock_asked: bool,
+    pub(crate) landlock: Option<LandlockPlan>,
     pub(crate) filter: Option<Filter>,
     pub(crate) image: Image,
     pub(crate) hierarchies: &'static Hierarchies,
     pub(crate) parent: CgroupParent,
     pub(crate) leftovers: Option<sandbox_cgroup::Error>,
+}
+
+impl Inner {
+    /// What the evidence says of Landlock where its stage is proved.
+    pub(crate) fn landlocked(&self) -> Reading<Landlocked> {
+        match &self.landlock {
+            Some(plan) => Reading::Value(plan.level()),
+            None if self.landlock_asked => Reading::Unavailable(Unavailable::KernelTooOld),
+            None => Reading::Unavailable(Unavailable::NotRequested),
+        }
+    }
 }
 
 impl Sandbox {

@@ -134,6 +134,7 @@ pub(crate) unsafe fn start(
         stdio: &stdio,
         rlimits: &inner.rlimits,
         identity: &identity.payload,
+        landlock: inner.landlock.as_ref(),
         filter: inner.filter.as_ref(),
         image: &inner.image,
         channel,

@@ -15,6 +15,7 @@ use crate::{
     gather::{self, Placed},
     item::{From, Item, Kind, check_quota, check_unique, expand},
     op::{At, Bind, Op},
+    reach::Reach,
     source,
     target::c_path_below,
 };
@@ -26,6 +27,7 @@ pub(crate) struct Compiled {
     /// One name per operation.
     pub(crate) names: Vec<String>,
     pub(crate) binds: Vec<Bind>,
+    pub(crate) reach: Vec<Reach>,
 }
 
 pub(crate) fn compile(spec: &RootSpec) -> Result<Compiled, Error> {
@@ -76,6 +78,7 @@ struct Compiler<'r> {
     ops: Vec<Op>,
     names: Vec<String>,
     binds: Vec<Bind>,
+    reach: Vec<Reach>,
     tmpfs: Vec<Tmpfs>,
     ground: HashMap<PathBuf, (Ground, &'r Rule)>,
     /// Parent directories that no rule asked for.
@@ -88,6 +91,7 @@ impl<'r> Compiler<'r> {
             ops: Vec::new(),
             names: Vec::new(),
             binds: Vec::new(),
+            reach: Vec::new(),
             tmpfs: Vec::new(),
             ground: HashMap::new(),
             implied: HashSet::new(),
@@ -128,6 +132,7 @@ impl<'r> Compiler<'r> {
             _ => {}
         }
         let create = host.is_none() && kernel.is_none();
+        self.reach.extend(Reach::of(&item, &sources));
         let name = item.rule;
         let ground = match item.kind {
             Kind::Dir => {
@@ -282,6 +287,7 @@ impl<'r> Compiler<'r> {
             ops: self.ops,
             names: self.names,
             binds: self.binds,
+            reach: self.reach,
         })
     }
 }

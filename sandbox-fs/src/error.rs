@@ -77,6 +77,17 @@ pub enum Error {
         /// Path on the host.
         path: PathBuf,
     },
+    /// The kernel has less of Landlock than is required, or the version asked for does not exist.
+    #[error(
+        "Landlock version {asked} is required, this kernel has {}; it needs Linux 6.12 for 6, 6.7 for 4, 5.19 for 2, and `landlock` in the kernel's `lsm=`",
+        if *found == 0 { "none".to_owned() } else { found.to_string() }
+    )]
+    LandlockMissing {
+        /// The version asked for; 2 to 6 exist.
+        asked: u8,
+        /// What this crate can use of the kernel's; 0: nothing.
+        found: u8,
+    },
     /// A quota is zero, which the kernel reads as "without limit".
     #[error("the quota of the tmpfs on {target:?} has a zero; give both bytes and inodes a limit")]
     QuotaZero {

@@ -11,6 +11,7 @@ use crate::{
     Error, apply,
     compile::Compiled,
     op::{Bind, Op},
+    reach::Reach,
     source::{c_path, own},
     target::Target,
     tree,
@@ -41,6 +42,7 @@ pub struct RootPlan {
     pub(crate) ops: Vec<Op>,
     names: Vec<String>,
     pub(crate) binds: Vec<Bind>,
+    pub(crate) reach: Vec<Reach>,
     /// Absolute inside the box.
     kept: Vec<CString>,
 }
@@ -51,6 +53,7 @@ impl RootPlan {
             ops,
             mut names,
             binds,
+            reach,
         } = compiled;
         for target in kept {
             names.push(format!("keep {}", target.as_path().display()));
@@ -76,6 +79,7 @@ impl RootPlan {
             ops,
             names,
             binds,
+            reach,
             kept,
         })
     }

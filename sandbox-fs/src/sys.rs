@@ -26,6 +26,7 @@ use core::ffi::{c_int, c_long};
 use sandbox_core::{Errno, sys::check};
 
 pub(crate) mod file;
+pub(crate) mod landlock;
 pub(crate) mod message;
 pub(crate) mod mount;
 pub(crate) mod process;

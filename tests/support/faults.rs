@@ -40,10 +40,10 @@ pub fn all() -> Vec<Fault> {
             stage,
             operation: operation.to_owned(),
             injection,
-            needs: if stage == Stage::Cgroup {
-                "v1:pids"
-            } else {
-                "root"
+            needs: match stage {
+                Stage::Cgroup => "v1:pids",
+                Stage::Landlock => "landlock",
+                _ => "root",
             },
         });
     };
@@ -187,6 +187,21 @@ pub fn all() -> Vec<Fault> {
         Stage::Capabilities,
         "read the locked securebits back",
         prctl(libc::PR_GET_SECUREBITS, libc::EINVAL),
+    );
+    add(
+        Stage::Landlock,
+        "make the Landlock ruleset",
+        fail(libc::SYS_landlock_create_ruleset, libc::EOPNOTSUPP).when(1, 24),
+    );
+    add(
+        Stage::Landlock,
+        "allow \"/\" to Landlock",
+        fail(libc::SYS_landlock_add_rule, libc::ENOMEM),
+    );
+    add(
+        Stage::Landlock,
+        "enter the Landlock domain",
+        fail(libc::SYS_landlock_restrict_self, libc::E2BIG),
     );
     add(
         Stage::Gate,

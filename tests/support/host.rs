@@ -24,14 +24,14 @@ const CONTROLLERS: [(&str, Controller); 5] = [
 pub const CAP_SYS_RESOURCE: u32 = 24;
 
 /// What is no controller.
-const OTHERS: [&str; 3] = ["root", "cap_sys_resource", "own_kernel"];
+const OTHERS: [&str; 4] = ["root", "cap_sys_resource", "own_kernel", "landlock"];
 
 static DECLARED: OnceLock<BTreeSet<String>> = OnceLock::new();
 
 /// Whether the test may run here: every feature is declared. Otherwise prints why not.
 ///
-/// Features are `root`, `cap_sys_resource`, `own_kernel` (a throw-away machine, whose settings a test may change), a
-/// controller in whatever hierarchy (`memory`), or in one version (`v1:memory`, `v2:pids`).
+/// Features are `root`, `cap_sys_resource`, `own_kernel` (a throw-away machine, whose settings a test may change),
+/// `landlock` (all that the library can use of it: version 6), a controller in whatever hierarchy (`memory`), or in one version (`v1:memory`, `v2:pids`).
 #[must_use]
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
 pub fn has(needs: &[&str]) -> bool {
@@ -115,6 +115,9 @@ fn found() -> BTreeSet<String> {
     }
     if is_emulated() {
         features.insert("own_kernel".to_owned());
+    }
+    if sys::landlock_version() >= 6 {
+        features.insert("landlock".to_owned());
     }
     let hierarchies = Hierarchies::host().expect("/proc is mounted");
     for (name, controller) in CONTROLLERS {

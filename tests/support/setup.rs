@@ -7,8 +7,8 @@ use std::{
 };
 
 use sandbox_exec::{
-    Basis, Canceller, Command, Error, Finished, Identity, Limits, Output, Policy, RootSpec,
-    Sandbox, Stdin, UidPool, Verdict,
+    Basis, Canceller, Command, Error, Finished, Identity, Landlock, Limits, Output, Policy,
+    RootSpec, Sandbox, Stdin, UidPool, Verdict,
 };
 
 use crate::{boxes, host, sys};
@@ -29,6 +29,8 @@ pub struct Setup {
     pub filter: bool,
     /// Whether the box has a network of its own.
     pub own_network: bool,
+    /// Whether it is under Landlock, and how much of it is required.
+    pub landlock: Option<Landlock>,
 }
 
 impl Default for Setup {
@@ -50,6 +52,7 @@ impl Setup {
             root: boxes::root(),
             filter: true,
             own_network: true,
+            landlock: None,
         }
     }
 
@@ -111,6 +114,9 @@ impl Setup {
         } else {
             wants_policy.dangerous().without_seccomp()
         };
+        if let Some(landlock) = self.landlock {
+            builder = builder.landlock(landlock);
+        }
         if !self.own_network {
             builder = builder.dangerous().share_network();
         }

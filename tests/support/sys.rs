@@ -258,3 +258,12 @@ pub fn become_user(uid: u32) {
     // A process that changed its ids may not write uid_map otherwise.
     prctl(libc::PR_SET_DUMPABLE, 1);
 }
+
+/// The version of Landlock that the kernel has; negative where it has none.
+#[must_use]
+pub fn landlock_version() -> i64 {
+    const VERSION: u32 = 1;
+    let nothing: *const u8 = std::ptr::null();
+    // SAFETY: with this flag nothing is read.
+    unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0, VERSION) }
+}

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsStr, os::unix::ffi::OsStrExt as _, time::Duration};
 
-use sandbox_exec::{Bytes, Command, Controller, Finished, Stage};
+use sandbox_exec::{Bytes, Command, Controller, Finished, Landlock, Reading, Stage, Unavailable};
 use sandbox_test_support::{Setup, boxes, host, in_child, outside, scene};
 
 use crate::can_run;
@@ -258,11 +258,42 @@ fn every_stage_is_proved() {
     if !can_run() {
         return;
     }
+    let but = |left_out: &[Stage]| -> Vec<Stage> {
+        let mut all = Stage::ALL.to_vec();
+        all.retain(|stage| !left_out.contains(stage));
+        all
+    };
     let finished = boxes::run(&["exit"]);
-    assert_eq!(finished.outcome.evidence.proved, Stage::ALL);
+    let proved = &finished.outcome.evidence.proved;
+    assert_eq!(*proved, but(&[Stage::Landlock]), "it was not asked for");
     let open = Setup::new().without_filter().run(&["exit"]);
     let proved = &open.outcome.evidence.proved;
-    assert!(!proved.contains(&Stage::Seccomp) && proved.len() == Stage::ALL.len() - 1);
+    assert_eq!(*proved, but(&[Stage::Landlock, Stage::Seccomp]));
+}
+
+#[test]
+fn the_evidence_tells_what_of_landlock_held() {
+    if !can_run() {
+        return;
+    }
+    let evidence = |landlock| {
+        let mut setup = Setup::new();
+        setup.landlock = landlock;
+        setup.run(&["exit"]).outcome.evidence
+    };
+    let none = evidence(None).landlock;
+    assert_eq!(none, Reading::Unavailable(Unavailable::NotRequested));
+    if !host::has(&["landlock"]) {
+        return;
+    }
+    for landlock in [Landlock::required(), Landlock::optional()] {
+        let seen = evidence(Some(landlock));
+        assert_eq!(seen.proved, Stage::ALL);
+        let held = seen.landlock.value().expect("it was proved");
+        assert!(held.version == 6 && held.tcp && held.scopes, "{held:?}");
+    }
+    let less = evidence(Some(Landlock::at_least(4))).landlock.value();
+    assert_eq!(less.map(|held| held.version), Some(6), "all that there is");
 }
 
 #[test]

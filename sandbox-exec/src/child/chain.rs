@@ -40,7 +40,7 @@ use crate::{
     sys::{
         credentials::group_count,
         descriptors::{Message, close_all_but, eventfd_wait, poll, receive, send_descriptor},
-        process::{CloneRequest, access_execute, chdir, clone3, execve, prctl},
+        process::{CloneRequest, access_execute, chdir, clone3, execve},
         signals,
     },
 };
@@ -77,6 +77,8 @@ states! {
     Limited
     /// No group, no capability, the payload's own ids.
     Unprivileged
+    /// Nothing that is executed brings privileges back, and Landlock holds where it was asked for.
+    Confined
     /// Nothing is left to do but to exec.
     Sealed
 }
@@ -99,16 +101,16 @@ pub type Step<S> = Result<Child<S>, StepFailure>;
 /// Operation of [`Stage::Root`] that is this crate's own: the descriptor of a kept directory goes home.
 pub(crate) const SEND_KEPT: u16 = u16::MAX;
 
-fn in_stage<T>(stage: Stage, result: Result<T, Fault>) -> Result<T, StepFailure> {
+pub(super) fn in_stage<T>(stage: Stage, result: Result<T, Fault>) -> Result<T, StepFailure> {
     result.map_err(|fault| StepFailure { stage, fault })
 }
 
-fn apply<P: ChildStep>(step: &P) -> Result<StageSet, StepFailure> {
+pub(super) fn apply<P: ChildStep>(step: &P) -> Result<StageSet, StepFailure> {
     in_stage(P::STAGE, step.apply()).map(|()| P::STAGE.set())
 }
 
 impl<S: State> Child<S> {
-    fn next<T: State>(self, done: StageSet) -> Child<T> {
+    pub(super) fn next<T: State>(self, done: StageSet) -> Child<T> {
         Child {
             channel: self.channel,
             proved: self.proved | done,
@@ -261,16 +263,15 @@ impl Child<Limited> {
 
 pub(crate) const CHDIR: u16 = 0;
 pub(crate) const FIND_PROGRAM: u16 = 1;
-pub(crate) const SET_NO_NEW_PRIVS: u16 = 0;
-pub(crate) const VERIFY_NO_NEW_PRIVS: u16 = 1;
-pub(crate) const UNBLOCK_SIGNALS: u16 = 2;
-pub(crate) const COUNT_GROUPS: u16 = 3;
+pub(crate) const CLOSE_RANGE: u16 = 0;
+pub(crate) const UNBLOCK_SIGNALS: u16 = 1;
+pub(crate) const COUNT_GROUPS: u16 = 2;
 
-impl Child<Unprivileged> {
-    /// Working directory, the gate, descriptors, `no_new_privs` and the filter: what is left before the exec.
+impl Child<Confined> {
+    /// Working directory, the gate, descriptors and the filter: what is left before the exec.
     ///
     /// # Errors
-    /// [`Stage::WorkDir`], [`Stage::Gate`], [`Stage::CloseFds`], [`Stage::NoNewPrivs`], [`Stage::Seccomp`].
+    /// [`Stage::WorkDir`], [`Stage::Gate`], [`Stage::CloseFds`], [`Stage::Seccomp`].
     pub fn seal(self, filter: &Filter, image: &Image) -> Step<Sealed> {
         let mut sealed = self.dangerous().seal_unfiltered(image)?;
         let done = apply(filter)?;
@@ -286,7 +287,7 @@ impl Child<Unprivileged> {
 
 /// A child that may be weakened; every use is one `grep dangerous` away.
 #[derive(Debug)]
-pub struct DangerousChild(Child<Unprivileged>);
+pub struct DangerousChild(Child<Confined>);
 
 impl DangerousChild {
     /// [`Child::seal`] without the filter.
@@ -310,25 +311,10 @@ impl DangerousChild {
 
         // The handshake is close-on-exec, and its end tells the supervisor that the exec has happened.
         let keep: [c_int; 1] = [child.channel.handshake];
-        in_stage(
-            Stage::CloseFds,
-            close_all_but(3, &keep).map_err(Fault::at(0)),
-        )?;
+        let stage = Stage::CloseFds;
+        let closed = close_all_but(3, &keep).map_err(Fault::at(CLOSE_RANGE));
+        in_stage(stage, closed)?;
 
-        let stage = Stage::NoNewPrivs;
-        let set = prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map_err(Fault::at(SET_NO_NEW_PRIVS));
-        in_stage(stage, set)?;
-        let now = prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0).map_err(Fault::at(VERIFY_NO_NEW_PRIVS));
-        if in_stage(stage, now)? != 1 {
-            let errno = Errno::from_raw(libc::EPERM);
-            return in_stage(
-                stage,
-                Err(Fault {
-                    index: VERIFY_NO_NEW_PRIVS,
-                    errno,
-                }),
-            );
-        }
         // Only now: a signal from the embedder's side must not end the set-up half-way. The filter may forbid the call.
         in_stage(
             stage,
@@ -338,15 +324,7 @@ impl DangerousChild {
         let groups = in_stage(stage, group_count().map_err(Fault::at(COUNT_GROUPS)))?;
         child.groups = u16::try_from(groups).unwrap_or(u16::MAX);
         child.started_ns = monotonic_ns();
-        let done = [
-            Stage::WorkDir,
-            Stage::Gate,
-            Stage::CloseFds,
-            Stage::NoNewPrivs,
-        ];
-        let done = done
-            .into_iter()
-            .fold(StageSet::empty(), |set, stage| set | stage.set());
+        let done = Stage::WorkDir.set() | Stage::Gate.set() | Stage::CloseFds.set();
         Ok(child.next(done))
     }
 }

@@ -33,6 +33,7 @@
 )]
 
 pub(crate) mod chain;
+pub(crate) mod confine;
 pub(crate) mod init;
 
 use core::{convert::Infallible, ffi::c_int};
@@ -43,8 +44,8 @@ use sandbox_core::{
 };
 
 pub use chain::{
-    Attached, Child, Cloned, DangerousChild, Isolated, Joined, Limited, Released, Rooted, Sealed,
-    State, Step, Unprivileged,
+    Attached, Child, Cloned, Confined, DangerousChild, Isolated, Joined, Limited, Released, Rooted,
+    Sealed, State, Step, Unprivileged,
 };
 
 use crate::{plan::Plan, sys::process::getpid};
@@ -74,17 +75,18 @@ pub type Chain = fn(Child<Cloned>, &Plan<'_>) -> Result<Infallible, StepFailure>
 /// The stage and operation that failed. It returns in no other case: init stays inside [`Child::fork_payload`], the payload
 /// becomes the program.
 pub fn standard_chain(child: Child<Cloned>, plan: &Plan<'_>) -> Result<Infallible, StepFailure> {
-    let unprivileged = child
+    let confined = child
         .await_release(plan.init)? //                 Child<Released>      shed the embedder, id maps written
         .isolate(plan.namespaces)? //                 Child<Isolated>      lo up, host name
         .enter_root(plan.root)? //                    Child<Rooted>        host tree detached
         .fork_payload(plan.init, plan.cgroup, plan.namespaces)? // Child<Joined>  init stays, payload goes on
         .attach_stdio(plan.stdio)? //                 Child<Attached>
         .limit(plan.rlimits)? //                      Child<Limited>
-        .drop_privileges(plan.identity)?; //          Child<Unprivileged>  groups, ids, five capability sets
+        .drop_privileges(plan.identity)? //           Child<Unprivileged>  groups, ids, five capability sets
+        .confine(plan.landlock)?; //                  Child<Confined>      no_new_privs, Landlock
     let sealed = match plan.filter {
-        Some(filter) => unprivileged.seal(filter, plan.image)?,
-        None => unprivileged.dangerous().seal_unfiltered(plan.image)?,
+        Some(filter) => confined.seal(filter, plan.image)?,
+        None => confined.dangerous().seal_unfiltered(plan.image)?,
     };
     sealed.execve(plan.image) //                      the family's only execve
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use sandbox_exec::{
     Plan,
     child::{
-        Attached, Chain, Child, Cloned, Isolated, Joined, Limited, Released, Rooted, Sealed,
+        Attached, Chain, Child, Cloned, Confined, Isolated, Joined, Limited, Released, Rooted, Sealed,
         Unprivileged,
     },
     core::StepFailure,
@@ -18,9 +18,10 @@ fn chain(child: Child<Cloned>, plan: &Plan<'_>) -> Result<Infallible, StepFailur
     let attached: Child<Attached> = joined.attach_stdio(plan.stdio)?;
     let limited: Child<Limited> = attached.limit(plan.rlimits)?;
     let unprivileged: Child<Unprivileged> = limited.drop_privileges(plan.identity)?;
+    let confined: Child<Confined> = unprivileged.confine(plan.landlock)?;
     let sealed: Child<Sealed> = match plan.filter {
-        Some(filter) => unprivileged.seal(filter, plan.image)?,
-        None => unprivileged.dangerous().seal_unfiltered(plan.image)?,
+        Some(filter) => confined.seal(filter, plan.image)?,
+        None => confined.dangerous().seal_unfiltered(plan.image)?,
     };
     sealed.execve(plan.image)
 }
