@@ -1,16 +1,18 @@
 //! Boxes in a group of v2 that was handed over, with the supervisor in the way.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use sandbox_exec::{
-    Basis, Bytes, CgroupParent, Error, Finished, Hierarchies, Identity, Limits, MountFlags, Policy,
-    RootSpec, Sandbox, Stdin, UserMap, Verdict,
+    Basis, Bytes, CgroupParent, Error, Finished, Hierarchies, Identity, Limits, Policy, Sandbox,
+    Stdin, UserMap, Verdict,
     cgroup::{Cgroup, Error as Cgroups},
 };
 use sandbox_test_support::{
     Setup, assert_judged, boxes,
     delegated::{self, Delegated},
-    host, in_child, scene, sys,
+    host, in_child,
+    mapped::{self, Open},
+    scene, sys,
 };
 
 const NEEDS: [&str; 4] = ["root", "v2:memory", "v2:pids", "v2:cpuacct"];
@@ -27,32 +29,17 @@ fn alone_in_a_group(uid: u32, inside: impl FnOnce(&Delegated)) {
     });
 }
 
-/// The payload where every user may read it.
-fn payload() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().expect("a directory");
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("ours");
-    fs::copy(boxes::payload_on_host(), dir.path().join("payload")).expect("ours");
-    dir
-}
-
 fn limits() -> Limits {
-    boxes::limits()
-        .memory(Bytes::mib(64))
-        .processes(4)
-        .cpu_time(host::patience(5_000))
-        .wall_time(host::patience(20_000))
+    boxes::limits().memory(Bytes::mib(64)).processes(4)
 }
 
-/// A run of the payload as uid 0 of a user namespace, whoever the caller is.
-fn run_mapped(payload: &std::path::Path, args: &[&str]) -> Result<Finished, Error> {
-    let root = RootSpec::minimal(boxes::QUOTA)
-        .tmpfs("tmp", boxes::QUOTA, MountFlags::WRITABLE)
-        .bind(payload.join("payload"), boxes::PAYLOAD, MountFlags::empty());
+/// A run of the payload in a user namespace.
+fn run_mapped(open: &Open, map: UserMap, id: u32, args: &[&str]) -> Result<Finished, Error> {
     let sandbox = Sandbox::builder()
-        .user_map(UserMap::own())
+        .user_map(map)
         .cgroup_parent(CgroupParent::Own)
-        .root(root)
-        .identity(Identity::new(0, 0))
+        .root(mapped::root(&open.payload()))
+        .identity(Identity::new(id, id))
         .limits(limits())
         .policy(Policy::judge())
         .command(&boxes::command(args))?;
@@ -127,16 +114,31 @@ fn a_service_of_root_makes_room_and_takes_it_back() {
 
 #[test]
 fn an_ordinary_user_has_limits_in_a_subtree_of_their_own() {
-    let dir = payload();
+    let open = Open::make();
     let uid = Setup::new().identity.uid;
     alone_in_a_group(uid, |group| {
         sys::become_user(uid);
-        let run = |args: &[&str]| run_mapped(dir.path(), args);
+        let run = |args: &[&str]| run_mapped(&open, UserMap::own(), 0, args);
         assert_in_the_way(run(&["exit"]));
         let mut delegation = Hierarchies::delegate_self().expect("it was handed over");
         assert_limited(run);
         delegation.undo().expect("no box is left");
         assert_eq!(group.read("cgroup.subtree_control"), "");
+    });
+}
+
+#[test]
+fn so_has_a_user_with_ranges_of_ids() {
+    if !host::has(&["uidmap"]) {
+        return;
+    }
+    let (open, files) = (Open::make(), tempfile::tempdir().expect("a directory"));
+    let uid = Setup::new().identity.uid;
+    alone_in_a_group(uid, |_| {
+        let first = mapped::become_user_with_ranges(uid, files.path());
+        let mut delegation = Hierarchies::delegate_self().expect("it was handed over");
+        assert_limited(|args| run_mapped(&open, mapped::ranges(first), 1000, args));
+        delegation.undo().expect("no box is left");
     });
 }
 

@@ -1,57 +1,19 @@
 //! Boxes in a user namespace: an ordinary user's, and root's with ranges of ids.
 
 use core::time::Duration;
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use sandbox_exec::{
-    Bytes, CgroupParent, Error, Finished, IdRange, Identity, Limits, MountFlags, Policy, RootSpec,
-    Sandbox, Stdin, UserMap, Verdict, ns::Error as Namespaces,
+    Bytes, CgroupParent, Error, Finished, Identity, Limits, Policy, Sandbox, Stdin, UserMap,
+    Verdict,
 };
-use sandbox_test_support::{Setup, boxes, host, in_child, outside, scene, sys};
+use sandbox_test_support::{
+    Setup, boxes, host, in_child,
+    mapped::{Open, mapped, ranges, root},
+    outside, scene, sys,
+};
 
 const WALL: Duration = Duration::from_secs(10);
-
-/// The payload where every user may read it: the directories of a build may be closed.
-struct Open(tempfile::TempDir);
-
-impl Open {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("ours");
-        fs::copy(boxes::payload_on_host(), dir.path().join("payload")).expect("ours");
-        Self(dir)
-    }
-
-    fn payload(&self) -> PathBuf {
-        self.0.path().join("payload")
-    }
-}
-
-fn root(payload: &Path) -> RootSpec {
-    RootSpec::minimal(boxes::QUOTA)
-        .tmpfs("tmp", boxes::QUOTA, MountFlags::WRITABLE)
-        .bind(payload, boxes::PAYLOAD, MountFlags::empty())
-}
-
-fn mapped(
-    payload: &Path,
-    map: UserMap,
-    identity: Identity,
-    limits: Limits,
-    args: &[&str],
-) -> Result<Sandbox, Error> {
-    Sandbox::builder()
-        .user_map(map)
-        .root(root(payload))
-        .identity(identity)
-        .limits(limits)
-        .policy(Policy::judge())
-        .command(&boxes::command(args))
-}
 
 /// Runs the payload as uid 0 of a box of the calling user.
 #[track_caller]
@@ -66,7 +28,7 @@ fn an_ordinary_user_has_a_box() {
     if !host::has(&["root"]) {
         return;
     }
-    let open = Open::new();
+    let open = Open::make();
     let uid = Setup::new().identity.uid;
     in_child(|| {
         sys::become_user(uid);
@@ -130,7 +92,7 @@ fn a_rootless_box_keeps_its_wall_limit() {
     if !host::has(&["root"]) {
         return;
     }
-    let open = Open::new();
+    let open = Open::make();
     let uid = Setup::new().identity.uid;
     in_child(|| {
         sys::become_user(uid);
@@ -158,7 +120,7 @@ fn a_limit_without_a_delegated_group_is_refused() {
     if !host::has(&["root", "memory", "pids"]) {
         return;
     }
-    let open = Open::new();
+    let open = Open::make();
     let uid = Setup::new().identity.uid;
     in_child(|| {
         sys::become_user(uid);
@@ -196,7 +158,7 @@ fn groups_that_cannot_be_dropped_are_refused() {
     if !host::has(&["root"]) {
         return;
     }
-    let open = Open::new();
+    let open = Open::make();
     let uid = Setup::new().identity.uid;
     in_child(|| {
         scene::become_user_with_group(uid, 4);
@@ -229,25 +191,12 @@ fn groups_that_cannot_be_dropped_are_refused() {
     });
 }
 
-/// 2000 ids from 0 on, which on the host are those of nobody.
-fn ranges(outside: u32) -> UserMap {
-    let range = IdRange {
-        inside: 0,
-        outside,
-        count: 2000,
-    };
-    UserMap {
-        uids: vec![range],
-        gids: vec![range],
-    }
-}
-
 #[test]
 fn root_maps_ranges() {
     if !host::has(&["root", "memory", "pids", "cpuacct"]) {
         return;
     }
-    let open = Open::new();
+    let open = Open::make();
     let first = 3_000_000 + std::process::id() % 10_000 * 2000;
     let small = Setup::new().limits(|limits| limits.memory = Some(Bytes::mib(64)));
     let run = |args: &[&str]| {
@@ -341,32 +290,4 @@ fn ids_without_a_meaning_are_refused() {
         .policy(Policy::judge())
         .command(&boxes::command(&["exit"]));
     assert!(matches!(root, Err(Error::RootIdentity)), "{root:?}");
-}
-
-#[test]
-fn ranges_of_an_ordinary_user_need_the_helpers() {
-    if !host::has(&["root"]) {
-        return;
-    }
-    let open = Open::new();
-    let uid = Setup::new().identity.uid;
-    in_child(|| {
-        sys::become_user(uid);
-        let limits = Limits::default().wall_time(WALL);
-        let sandbox = mapped(
-            &open.payload(),
-            ranges(3_000_000),
-            Identity::new(1000, 1000),
-            limits,
-            &["exit"],
-        );
-        let refused = sandbox.and_then(|sandbox| sandbox.run(Stdin::Null, boxes::KEEP));
-        let named = matches!(
-            &refused,
-            Err(Error::Namespaces(
-                Namespaces::HelperMissing { .. } | Namespaces::HelperRefused { .. }
-            ))
-        );
-        assert!(named, "{refused:?}");
-    });
 }

@@ -6,7 +6,6 @@ use std::{
     os::fd::OwnedFd,
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
 };
 
 use sandbox_exec::{
@@ -14,7 +13,7 @@ use sandbox_exec::{
     Running, Sandbox, SandboxBuilder, Stdin, WantsCommand,
 };
 
-use crate::sys;
+use crate::{host, sys};
 
 /// What every payload prints first, so that a test knows that the sandbox did start.
 pub const STARTED: &str = "started\n";
@@ -56,12 +55,13 @@ pub fn root() -> RootSpec {
         .bind(payload_on_host(), PAYLOAD, MountFlags::empty())
 }
 
-/// Limits that no well-behaved payload meets.
+/// Limits that no well-behaved payload meets. Time is generous where everything is slow, and where what the machine itself
+/// waits for its host counts as CPU time.
 #[must_use]
 pub fn limits() -> Limits {
     Limits::default()
-        .cpu_time(Duration::from_secs(5))
-        .wall_time(Duration::from_secs(20))
+        .cpu_time(host::patience(5_000))
+        .wall_time(host::patience(20_000))
         .memory(Bytes::mib(256))
         .processes(64)
         .output(Bytes::mib(8))

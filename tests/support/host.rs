@@ -4,7 +4,7 @@
 //! fails the test, so that a CI machine that lost a controller cannot turn the suite green by skipping; what is not declared
 //! skips with a line that says so. Unset, what the machine has is assumed, and printed.
 
-use std::{collections::BTreeSet, sync::OnceLock};
+use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _, sync::OnceLock};
 
 use sandbox_exec::{Controller, Hierarchies, HierarchyVersion};
 
@@ -24,14 +24,21 @@ const CONTROLLERS: [(&str, Controller); 5] = [
 pub const CAP_SYS_RESOURCE: u32 = 24;
 
 /// What is no controller.
-const OTHERS: [&str; 4] = ["root", "cap_sys_resource", "own_kernel", "landlock"];
+const OTHERS: [&str; 5] = [
+    "root",
+    "cap_sys_resource",
+    "own_kernel",
+    "landlock",
+    "uidmap",
+];
 
 static DECLARED: OnceLock<BTreeSet<String>> = OnceLock::new();
 
 /// Whether the test may run here: every feature is declared. Otherwise prints why not.
 ///
 /// Features are `root`, `cap_sys_resource`, `own_kernel` (a throw-away machine, whose settings a test may change),
-/// `landlock` (all that the library can use of it: version 6), a controller in whatever hierarchy (`memory`), or in one version (`v1:memory`, `v2:pids`).
+/// `landlock` (all that the library can use of it: version 6), `uidmap` (newuidmap(1) and newgidmap(1)), a controller in
+/// whatever hierarchy (`memory`), or in one version (`v1:memory`, `v2:pids`).
 #[must_use]
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
 pub fn has(needs: &[&str]) -> bool {
@@ -75,6 +82,12 @@ fn declared() -> BTreeSet<String> {
     declared
 }
 
+/// Whether a helper of the package uidmap is there as it must be.
+fn is_set_user_id(program: &str) -> bool {
+    let found = std::fs::metadata(format!("/usr/bin/{program}"));
+    found.is_ok_and(|found| found.uid() == 0 && found.mode() & libc::S_ISUID != 0)
+}
+
 fn parse(text: &str) -> BTreeSet<String> {
     let mut features = BTreeSet::new();
     for item in text
@@ -112,6 +125,9 @@ fn found() -> BTreeSet<String> {
     }
     if sys::effective_capabilities() >> CAP_SYS_RESOURCE & 1 == 1 {
         features.insert("cap_sys_resource".to_owned());
+    }
+    if ["newuidmap", "newgidmap"].map(is_set_user_id) == [true; 2] {
+        features.insert("uidmap".to_owned());
     }
     if is_emulated() {
         features.insert("own_kernel".to_owned());

@@ -12,6 +12,7 @@ pub mod host;
 pub mod in_child;
 pub mod inject;
 pub mod leaks;
+pub mod mapped;
 pub mod outside;
 pub mod scene;
 pub mod setup;
