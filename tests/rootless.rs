@@ -4,8 +4,8 @@ use core::time::Duration;
 use std::path::Path;
 
 use sandbox_exec::{
-    Bytes, CgroupParent, Error, Finished, Identity, Limits, Policy, Sandbox, Stdin, UserMap,
-    Verdict,
+    Bytes, CgroupParent, Controller, ControllerUse, Error, Finished, Identity, Limits, Policy,
+    Sandbox, Stdin, UserMap, Verdict,
 };
 use sandbox_test_support::{
     Setup, boxes, host, in_child,
@@ -150,6 +150,58 @@ fn a_limit_without_a_delegated_group_is_refused() {
                 assert!(text.contains("cgroup") && reason, "{name}: {text}");
             }
         }
+    });
+}
+
+#[test]
+fn memory_by_rlimit_needs_the_word_and_shows_in_the_evidence() {
+    if !host::has(&["root"]) {
+        return;
+    }
+    let open = Open::make();
+    let uid = Setup::new().identity.uid;
+    in_child(|| {
+        sys::become_user(uid);
+        let builder = || {
+            let limits = Limits::default()
+                .wall_time(host::patience(10_000))
+                .memory(Bytes::mib(256));
+            Sandbox::builder()
+                .user_map(UserMap::own())
+                .root(root(&open.payload()))
+                .identity(Identity::new(0, 0))
+                .limits(limits)
+                .policy(Policy::judge())
+        };
+        let command = |args: &[&str]| boxes::command(args);
+        // Refused where nobody has asked for the weaker limit.
+        let plain = builder().command(&command(&["marker", "/tmp/ran"]));
+        let refused = plain.and_then(|sandbox| sandbox.run(Stdin::Null, boxes::KEEP));
+        assert!(matches!(refused, Err(Error::Cgroup(_))), "{refused:?}");
+
+        let weaker = |args: &[&str]| {
+            let built = builder()
+                .dangerous()
+                .memory_by_rlimit()
+                .command(&command(args));
+            boxes::finish(&built.unwrap_or_else(|error| panic!("{}", boxes::full(&error))))
+        };
+        let kept = weaker(&["map", "512"]);
+        assert_eq!(
+            boxes::said(&kept),
+            format!("mmap: errno {}\n", libc::ENOMEM)
+        );
+        assert_eq!(boxes::said(&weaker(&["map", "64"])), "mmap: ok 64\n");
+        let evidence = kept.outcome.evidence;
+        assert!(evidence.memory_by_rlimit);
+        assert!(evidence.memory_peak.value().is_none(), "nobody measured it");
+        let memory = |used: &ControllerUse| used.controller == Controller::Memory;
+        assert!(!evidence.controllers.iter().any(memory));
+
+        let unlimited = Limits::default().wall_time(host::patience(10_000));
+        let twin = run(&open.payload(), unlimited, &["map", "512"]);
+        assert_eq!(boxes::said(&twin), "mmap: ok 512\n");
+        assert!(!twin.outcome.evidence.memory_by_rlimit);
     });
 }
 

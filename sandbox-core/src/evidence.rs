@@ -246,6 +246,11 @@ pub struct Evidence {
     /// How many supplementary groups the payload had when it was sealed, as it counted them itself. More than none only where
     /// a user namespace denies `setgroups(2)` and the embedder allowed that.
     pub supplementary_groups: u16,
+    /// Whether memory was limited for each process by itself, as `RLIMIT_AS`, and not for the run: the embedder allowed that
+    /// where no cgroup can serve the limit, and the payload proved it. Such a run never ends in
+    /// [`Verdict::MemoryLimit`](crate::Verdict::MemoryLimit): a process that meets the limit is refused memory and goes on.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub memory_by_rlimit: bool,
     /// The stages that init and payload reported as done before the program started.
     pub proved: Vec<Stage>,
     /// What of Landlock the payload had put itself under; absent where none was asked for, or the kernel has none.
@@ -282,6 +287,7 @@ impl Evidence {
             stdout: none,
             stderr: none,
             supplementary_groups: 0,
+            memory_by_rlimit: false,
             proved: Vec::new(),
             landlock: Reading::Unavailable(Unavailable::NotRequested),
             controllers: Vec::new(),

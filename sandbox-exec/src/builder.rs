@@ -25,6 +25,7 @@ struct Settings {
     landlock: Option<Landlock>,
     share_network: bool,
     keep_groups: bool,
+    memory_by_rlimit: bool,
 }
 
 /// Builds a [`Sandbox`]. The order is root, identity, limits, policy, command; each state is named after what it still
@@ -79,6 +80,7 @@ impl SandboxBuilder<WantsRoot> {
             landlock: None,
             share_network: false,
             keep_groups: false,
+            memory_by_rlimit: false,
         };
         Self {
             settings,
@@ -200,6 +202,14 @@ impl<State> Dangerous<State> {
         self.0
     }
 
+    /// Limits memory for each process by itself, as `RLIMIT_AS`, where no cgroup can: for an ordinary user without a delegated
+    /// group. Two processes may have twice the limit, files on a tmpfs and pages that are shared do not count, and what a
+    /// process has reserved and never touched does. [`Evidence::memory_by_rlimit`](sandbox_core::Evidence::memory_by_rlimit) says so.
+    pub fn memory_by_rlimit(mut self) -> SandboxBuilder<State> {
+        self.0.settings.memory_by_rlimit = true;
+        self.0
+    }
+
     /// Lets a box whose single-id map denies `setgroups(2)` keep the embedder's supplementary groups, which still open files.
     pub fn keep_groups(mut self) -> SandboxBuilder<State> {
         self.0.settings.keep_groups = true;
@@ -230,7 +240,13 @@ impl SandboxBuilder<WantsCommand> {
         } = state;
         Host::probe()?;
         limits.validate()?;
-        let rlimits = Rlimits::compile(&limits)?;
+        let (mut cgroup_limits, mut process_limits) = (limits.clone(), limits.clone());
+        let memory_by_rlimit = settings.memory_by_rlimit && limits.memory.is_some();
+        if memory_by_rlimit {
+            let memory = cgroup_limits.memory.take();
+            process_limits.address_space = memory.into_iter().chain(limits.address_space).min();
+        }
+        let rlimits = Rlimits::compile(&process_limits)?;
         let map = settings.user_map.as_ref();
         let privileged = privileged();
         let (payloads, init) =
@@ -258,6 +274,8 @@ impl SandboxBuilder<WantsCommand> {
             payloads,
             init,
             limits,
+            cgroup_limits,
+            memory_by_rlimit,
             rlimits,
             landlock_asked: settings.landlock.is_some(),
             landlock,

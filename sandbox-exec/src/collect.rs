@@ -35,6 +35,7 @@ pub(crate) struct Remains {
     pub(crate) limits: Limits,
     /// What the stage gives, if it is among the proofs.
     pub(crate) landlock: Reading<Landlocked>,
+    pub(crate) memory_by_rlimit: bool,
     pub(crate) proof: Proof,
     pub(crate) status: Status,
     pub(crate) kill: Option<(KillReason, i64)>,
@@ -49,6 +50,7 @@ impl Remains {
         let Self {
             limits,
             landlock,
+            memory_by_rlimit,
             proof,
             status,
             kill,
@@ -77,6 +79,7 @@ impl Remains {
             }
             other => other,
         };
+        evidence.memory_by_rlimit = memory_by_rlimit && proof.stages.contains(Stage::Rlimits.set());
         evidence.proved = (proof.stages | status.stages).stages().collect();
         let (stream, stdout) = stdout.into_evidence(killed_ns, status.ended_ns);
         evidence.stdout = stream;

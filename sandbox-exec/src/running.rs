@@ -126,6 +126,7 @@ impl Running {
         let remains = Remains {
             limits: inner.limits.clone(),
             landlock: inner.landlocked(),
+            memory_by_rlimit: inner.memory_by_rlimit,
             proof: handshake.proof().unwrap_or(proof),
             status,
             kill: self.kill,

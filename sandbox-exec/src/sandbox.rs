@@ -32,6 +32,9 @@ pub(crate) struct Inner {
     pub(crate) payloads: Payloads,
     pub(crate) init: IdentityPlan,
     pub(crate) limits: Limits,
+    /// Those of `limits` that the cgroup is to keep.
+    pub(crate) cgroup_limits: Limits,
+    pub(crate) memory_by_rlimit: bool,
     pub(crate) rlimits: Rlimits,
     pub(crate) landlock_asked: bool,
     pub(crate) landlock: Option<LandlockPlan>,

@@ -92,7 +92,7 @@ pub(crate) unsafe fn start(
     let identity = inner.payloads.take()?;
     let (stdio, stdout, stderr) =
         StdioPlan::new(stdin, stdout, stderr, &inner.limits, identity.pipe_owner)?;
-    let cgroup = Cgroup::create(inner.hierarchies, &inner.parent, &inner.limits)?;
+    let cgroup = Cgroup::create(inner.hierarchies, &inner.parent, &inner.cgroup_limits)?;
     let entry = cgroup.prepare()?;
     let has_user_namespace = inner.namespaces.user_map().is_some();
     // A mapped payload has no right over the host's cgroup directories at the clone, but keeps that of an open file.
