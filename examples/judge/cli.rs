@@ -64,9 +64,23 @@ pub(crate) struct Args {
     /// Where the boxes' cgroups are made in each hierarchy: its root, the judge's own group, or a path in it.
     #[arg(long, value_name = "root|own|PATH", default_value = "root", value_parser = parent)]
     pub(crate) cgroup_parent: CgroupParent,
+
+    /// Make the boxes' cgroups in the judge's own group, which was handed over (systemd: Delegate=yes; a container of its own):
+    /// the judge moves aside in there for as long as it runs.
+    #[arg(long, conflicts_with = "cgroup_parent")]
+    pub(crate) delegate: bool,
 }
 
 impl Args {
+    /// Where the boxes' cgroups are made.
+    pub(crate) fn boxes_parent(&self) -> CgroupParent {
+        if self.delegate {
+            CgroupParent::Own
+        } else {
+            self.cgroup_parent.clone()
+        }
+    }
+
     /// Whether and where compilers' work is kept or taken from.
     pub(crate) fn precompiled(&self) -> Precompiled {
         match (&self.artefacts, &self.keep_artefacts) {

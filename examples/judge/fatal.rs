@@ -22,6 +22,9 @@ pub(crate) enum Fatal {
     /// What was compiled elsewhere.
     #[error("artefacts cannot be used")]
     Precompiled(#[from] PrecompiledError),
+    /// `--delegate`.
+    #[error("the judge's own cgroup cannot hold boxes")]
+    Delegation(#[from] sandbox_exec::cgroup::Error),
     /// The sandbox.
     #[error("no box can be run")]
     Run(#[from] RunError),

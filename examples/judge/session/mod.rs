@@ -8,11 +8,13 @@ use std::{
     time::Duration,
 };
 
+use sandbox_exec::{Hierarchies, cgroup::Delegation};
+
 use crate::{
     build::{self, Built, Program},
     cli::Args,
     context::Context,
-    fatal::Fatal,
+    fatal::{Fatal, chain},
     language::{Language, Languages},
     package::{Package, promise::Bound},
     probe,
@@ -39,7 +41,16 @@ pub(crate) fn judge(
     interrupt: &Interrupt,
     reporter: &Reporter,
 ) -> Result<Summary, Fatal> {
+    let mut delegation = None;
+    if args.delegate {
+        delegation = Some(Hierarchies::delegate_self()?);
+    }
     let result = Session::start(args, interrupt, reporter).and_then(Session::judge);
+    // What the group holds still is named by the result, or belongs to somebody else.
+    if let Some(Err(error)) = delegation.as_mut().map(Delegation::undo) {
+        let warning = format!("the judge stays aside in its cgroup: {}", chain(&error));
+        reporter.warn(&warning).map_err(Fatal::io("writing"))?;
+    }
     // Whatever a cancelled box is reported as: the signal is the reason.
     match interrupt.signal() {
         Some(signal) => Err(Fatal::Signal(signal)),
@@ -85,7 +96,7 @@ impl<'a> Session<'a> {
         let found = submission::discover(&package, &languages, &args.submissions)?;
         let settings = Settings::new(&package, args.tool_time_factor)?;
         let workspace = Workspace::create().map_err(Fatal::io("making a temporary directory"))?;
-        let runner = Runner::new(args.cgroup_parent.clone(), interrupt.clone());
+        let runner = Runner::new(args.boxes_parent(), interrupt.clone());
         let mut context = Context {
             package,
             settings,
