@@ -10,11 +10,12 @@ use std::{
 };
 
 use sandbox_core::{
-    Bytes, Controller, ControllerUse, Errno, HierarchyVersion, Limits, Reading, Unavailable,
+    Bytes, Controller, ControllerUse, Errno, HierarchyVersion, Limits, MemoryCharge, Reading,
+    Unavailable,
 };
 
 use crate::{
-    CgroupParent, Entry, Error, Hierarchies,
+    CgroupParent, Entry, Error, Hierarchies, charge,
     counter::{Counter, keyed, number},
     kill,
     node::{self, Node},
@@ -45,6 +46,8 @@ pub struct Usage {
     pub cpu_time: Reading<Duration>,
     /// Largest charge. Kernel: v2 `memory.peak` came with Linux 5.19.
     pub memory_peak: Reading<Bytes>,
+    /// The charge at this moment.
+    pub memory_charge: MemoryCharge,
     /// Processes that the OOM killer took, for whoever's limit. With v2's `memory.oom.group` it may count one twice.
     pub oom_kills: Reading<u64>,
     /// How often the run's own memory limit was hit.
@@ -165,6 +168,7 @@ impl Cgroup {
         Usage {
             cpu_time: self.cpu_time(),
             memory_peak: self.counters.memory_peak.read().map(Bytes::new),
+            memory_charge: charge::read(serving(&self.nodes, Controller::Memory)),
             oom_kills: self.oom_kills(),
             memory_limit_hits: self.counters.memory_limit_hits(),
             forks_denied: self.counters.forks_denied.read(),

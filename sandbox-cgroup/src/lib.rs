@@ -36,6 +36,7 @@
 //! [`Entry::descriptors`].
 
 mod cgroup;
+mod charge;
 mod counter;
 mod delegation;
 mod entry;

@@ -216,6 +216,41 @@ impl Landlocked {
     }
 }
 
+/// What a memory cgroup is charged with at one moment, by what the charge is for.
+///
+/// [`MemoryCharge::total`] is more than the parts together: each CPU takes charges in batches of 64 pages and keeps the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct MemoryCharge {
+    /// All of it.
+    pub total: Reading<Bytes>,
+    /// Heap, stack, private mappings.
+    pub anonymous: Reading<Bytes>,
+    /// Pages of files on disks. The kernel takes them back when the group needs the memory.
+    pub page_cache: Reading<Bytes>,
+    /// Shared mappings, memory files, tmpfs.
+    pub shared: Reading<Bytes>,
+    /// The kernel's own structures for the group: page tables, stacks, inodes, buffers of the page cache. Kernel: v2 from
+    /// Linux 5.18 on.
+    pub kernel: Reading<Bytes>,
+}
+
+impl MemoryCharge {
+    /// Every part absent, for this reason.
+    #[must_use]
+    pub const fn unavailable(why: Unavailable) -> Self {
+        let none = Reading::Unavailable(why);
+        Self {
+            total: none,
+            anonymous: none,
+            page_cache: none,
+            shared: none,
+            kernel: none,
+        }
+    }
+}
+
 /// Raw observations of one run, collected once and never edited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -229,8 +264,15 @@ pub struct Evidence {
     pub wall_time: Duration,
     /// CPU time of every process of the run, user and system together.
     pub cpu_time: Reading<Duration>,
-    /// Largest charge of the run's memory cgroup.
+    /// The part of it that was charged when the supervisor saw that the program had started: set-up, the release of the
+    /// embedder's memory that a box begins as a copy of, and what the program burnt until the supervisor looked. It grows with
+    /// the embedder (docs/measurement.md).
+    pub cpu_time_at_start: Reading<Duration>,
+    /// Largest charge of the run's memory cgroup: the program's pages, and what docs/measurement.md explains beside them.
     pub memory_peak: Reading<Bytes>,
+    /// What that cgroup was still charged with when no process of the run was left. The page cache in it, and the kernel's
+    /// structures for it, are part of the peak and no memory that the program asked for.
+    pub memory_left: MemoryCharge,
     /// Processes that the OOM killer took from this cgroup, for its own limit or for an ancestor's.
     pub oom_kills: Reading<u64>,
     /// How often this cgroup's own memory limit was hit (v1 `memory.failcnt`, v2 `memory.events.local` `oom`).
@@ -279,7 +321,9 @@ impl Evidence {
             kill: None,
             wall_time,
             cpu_time: Reading::Unavailable(Unavailable::NotRequested),
+            cpu_time_at_start: Reading::Unavailable(Unavailable::NotRequested),
             memory_peak: Reading::Unavailable(Unavailable::NotRequested),
+            memory_left: MemoryCharge::unavailable(Unavailable::NotRequested),
             oom_kills: Reading::Unavailable(Unavailable::NotRequested),
             memory_limit_hits: Reading::Unavailable(Unavailable::NotRequested),
             forks_denied: Reading::Unavailable(Unavailable::NotRequested),

@@ -28,8 +28,8 @@ pub use cpus::{CpuSet, CpuSetError};
 pub use cstrings::{CStringArray, NulError};
 pub use errno::Errno;
 pub use evidence::{
-    Controller, ControllerUse, Evidence, Exit, HierarchyVersion, KillReason, Landlocked, Reading,
-    StreamEnd, StreamEvidence, Unavailable,
+    Controller, ControllerUse, Evidence, Exit, HierarchyVersion, KillReason, Landlocked,
+    MemoryCharge, Reading, StreamEnd, StreamEvidence, Unavailable,
 };
 pub use host::{Host, HostError};
 pub use limits::{LimitError, Limits};

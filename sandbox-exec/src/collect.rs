@@ -37,6 +37,7 @@ pub(crate) struct Remains {
     pub(crate) landlock: Reading<Landlocked>,
     pub(crate) memory_by_rlimit: bool,
     pub(crate) proof: Proof,
+    pub(crate) cpu_at_start: Reading<Duration>,
     pub(crate) status: Status,
     pub(crate) kill: Option<(KillReason, i64)>,
     pub(crate) stdout: Capture,
@@ -52,6 +53,7 @@ impl Remains {
             landlock,
             memory_by_rlimit,
             proof,
+            cpu_at_start,
             status,
             kill,
             stdout,
@@ -65,7 +67,9 @@ impl Remains {
         evidence.exit = status.exit;
         evidence.kill = kill.map(|(reason, _)| reason);
         evidence.cpu_time = usage.cpu_time;
+        evidence.cpu_time_at_start = cpu_at_start;
         evidence.memory_peak = usage.memory_peak;
+        evidence.memory_left = usage.memory_charge;
         evidence.oom_kills = usage.oom_kills;
         evidence.memory_limit_hits = usage.memory_limit_hits;
         evidence.forks_denied = usage.forks_denied;

@@ -44,6 +44,7 @@ pub(crate) struct Start {
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
     pub(crate) proof: Proof,
+    pub(crate) cpu_at_start: Reading<Duration>,
     /// Last: given back when nothing of that uid lives.
     pub(crate) identity: RunIdentity,
 }
@@ -110,6 +111,7 @@ impl Running {
             mut stdout,
             mut stderr,
             proof,
+            cpu_at_start,
             identity,
             ..
         } = self.start;
@@ -128,6 +130,7 @@ impl Running {
             landlock: inner.landlocked(),
             memory_by_rlimit: inner.memory_by_rlimit,
             proof: handshake.proof().unwrap_or(proof),
+            cpu_at_start,
             status,
             kill: self.kill,
             stdout,

@@ -188,6 +188,7 @@ pub(crate) unsafe fn start(
         }
         other => other?,
     };
+    let cpu_at_start = cgroup.cpu_time();
     drop(root);
     Ok(Running::new(Start {
         inner: Arc::clone(inner),
@@ -199,6 +200,7 @@ pub(crate) unsafe fn start(
         stdout,
         stderr,
         proof,
+        cpu_at_start,
         identity,
     }))
 }

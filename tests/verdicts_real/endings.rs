@@ -1,5 +1,7 @@
 //! How programs end.
 
+use std::time::Duration;
+
 use sandbox_exec::{Basis, Bytes, Exit, Finished, Verdict};
 use sandbox_test_support::{Setup, assert_judged, boxes};
 
@@ -101,6 +103,45 @@ fn memory_near_the_limit_is_fine() {
     let evidence = finished.outcome.evidence;
     assert_eq!(evidence.oom_kills.value(), Some(0));
     assert!(evidence.memory_peak.value() >= Some(Bytes::mib(60)));
+}
+
+#[test]
+fn the_cost_of_the_start_is_told_apart() {
+    if !can_run() {
+        return;
+    }
+    let finished = Setup::new().run(&["spin", "300", "1"]);
+    assert_judged(&finished, Verdict::Ok, Basis::ExitStatus);
+    let evidence = finished.outcome.evidence;
+    let at_start = evidence.cpu_time_at_start.value().expect("measured");
+    let all = evidence.cpu_time.value().expect("measured");
+    assert!(!at_start.is_zero(), "set-up is not free");
+    let burnt = all.saturating_sub(at_start);
+    assert!(
+        burnt > Duration::from_millis(100),
+        "{at_start:?} of {all:?}"
+    );
+}
+
+#[test]
+fn what_is_left_in_memory_is_told_by_kind() {
+    if !can_run() {
+        return;
+    }
+    let left = |keep: bool| {
+        let setup = Setup::new().root(|root| if keep { root.keep("tmp") } else { root });
+        let finished = setup.run(&["fill", "/tmp/x", "8"]);
+        assert_eq!(boxes::said(&finished), "wrote 8388608\n");
+        let peak = finished.outcome.evidence.memory_peak;
+        assert!(peak.value() >= Some(Bytes::mib(8)), "{peak:?}");
+        finished.outcome.evidence.memory_left
+    };
+    let kept = left(true);
+    assert!(kept.shared.value() >= Some(Bytes::mib(8)), "{kept:?}");
+    assert!(kept.total.value() >= kept.shared.value(), "{kept:?}");
+    assert!(kept.anonymous.value() < Some(Bytes::mib(1)), "{kept:?}");
+    let gone = left(false);
+    assert!(gone.shared.value() < Some(Bytes::mib(1)), "{gone:?}");
 }
 
 #[test]

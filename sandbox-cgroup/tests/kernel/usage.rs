@@ -3,7 +3,9 @@
 use core::time::Duration;
 
 use sandbox_cgroup::{Cgroup, CgroupParent};
-use sandbox_core::{Bytes, Controller, HierarchyVersion, Limits, Reading, Unavailable};
+use sandbox_core::{
+    Bytes, Controller, HierarchyVersion, Limits, MemoryCharge, Reading, Unavailable,
+};
 
 use crate::support::{below, create, host, read, readable, shell, spawn, version};
 
@@ -88,6 +90,25 @@ fn an_ancestors_oom_is_no_hit_of_the_own_limit() {
 }
 
 #[test]
+fn what_a_dead_program_left_is_charged_by_kind() {
+    let cgroup = create(&Limits::default().memory(Bytes::mib(64)));
+    let write = "f=$(mktemp -p /dev/shm) && head -c 8388608 /dev/zero >$f && echo $f";
+    let wrote = shell(&cgroup, write);
+    let file = String::from_utf8(wrote.stdout).unwrap();
+    let charge = || cgroup.usage().memory_charge;
+    let left = charge();
+    std::fs::remove_file(file.trim()).unwrap();
+    let value = |reading: Reading<Bytes>| reading.value().expect("accounted");
+    assert!(value(left.shared) >= Bytes::mib(8), "{left:?}");
+    assert!(value(left.total) >= value(left.shared), "{left:?}");
+    assert!(value(left.page_cache) < Bytes::mib(8), "{left:?}");
+    assert!(value(left.anonymous) < Bytes::mib(1), "{left:?}");
+    assert!(value(left.kernel) < Bytes::mib(8), "{left:?}");
+    assert!(value(charge().shared) < Bytes::mib(1), "{:?}", charge());
+    cgroup.destroy().unwrap();
+}
+
+#[test]
 fn denied_forks_are_counted() {
     let cgroup = create(&Limits::default().processes(3));
     assert_eq!(cgroup.usage().forks_denied, Reading::Value(0));
@@ -107,6 +128,7 @@ fn what_was_not_asked_for_reads_as_such_and_never_as_zero() {
     let absent = Unavailable::NotRequested;
     assert_eq!(usage.oom_kills, Reading::Unavailable(absent));
     assert_eq!(usage.memory_peak, Reading::Unavailable(absent));
+    assert_eq!(usage.memory_charge, MemoryCharge::unavailable(absent));
     assert_eq!(usage.memory_limit_hits, Reading::Unavailable(absent));
     assert_eq!(usage.forks_denied, Reading::Unavailable(absent));
     assert!(cgroup.oom_notifier().is_none());
