@@ -6,14 +6,20 @@ mod said;
 use sandbox_test_support::host;
 
 use hosts::{ORDINARY, in_a_box, in_a_user_namespace};
-use said::{NEEDS, Said};
+use said::{Doctor, NEEDS, Said};
+
+/// What a doctor of its own says.
+#[track_caller]
+fn says(before: &[&str], options: &[&str]) -> Said {
+    Doctor::new().says(before, options)
+}
 
 #[test]
 fn every_need_is_looked_at_once() {
     if !host::has(&["root"]) {
         return;
     }
-    let said = Said::of(&[], &["--json"]);
+    let said = says(&[], &["--json"]);
     let names: Vec<String> = said
         .findings()
         .iter()
@@ -34,7 +40,7 @@ fn controllers_are_served_as_declared() {
     if !host::has(&["root"]) {
         return;
     }
-    let said = Said::of(&[], &["--json"]);
+    let said = says(&[], &["--json"]);
     let pairs = [
         ("memory", "memory"),
         ("pids", "processes"),
@@ -68,7 +74,7 @@ fn lines_and_document_agree() {
     if !host::has(&["root"]) {
         return;
     }
-    let (lines, document) = (Said::of(&[], &[]), Said::of(&[], &["--json"]));
+    let (lines, document) = (says(&[], &[]), says(&[], &["--json"]));
     assert_eq!(lines.status, document.status);
     let states: Vec<_> = lines
         .text
@@ -82,8 +88,8 @@ fn lines_and_document_agree() {
         .collect();
     assert_eq!(states[..expected.len()], expected);
     assert_eq!(states.len(), expected.len() + 1, "and one line of sums");
-    assert_eq!(Said::of(&[], &["--help"]).status, 0);
-    assert_eq!(Said::of(&[], &["--no-such-option"]).status, 2);
+    assert_eq!(says(&[], &["--help"]).status, 0);
+    assert_eq!(says(&[], &["--no-such-option"]).status, 2);
 }
 
 #[test]
@@ -91,7 +97,7 @@ fn the_kernels_texts_are_told_as_they_are() {
     if !host::has(&["root"]) {
         return;
     }
-    let said = Said::of(&[], &["--json"]);
+    let said = says(&[], &["--json"]);
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let swaps = read("/proc/swaps").lines().count();
     assert_eq!(said.state("swap") == "ok", swaps <= 1);
@@ -108,14 +114,14 @@ fn an_ordinary_user_has_needs_of_its_own() {
     if !host::has(&["root"]) {
         return;
     }
-    let said = Said::of(ORDINARY, &["--json"]);
+    let said = says(ORDINARY, &["--json"]);
     assert_eq!(said.document["privileged"], false);
     assert_eq!(said.finding("user_namespaces")["required"], true);
     assert_eq!(said.state("delegation"), "missing");
     let found = said.found("delegation");
     assert!(found.contains("EACCES"), "{found}");
     assert_eq!(said.status, 1);
-    let no_parent = Said::of(&[], &["--json", "--cgroup-parent", "no/such/group"]);
+    let no_parent = says(&[], &["--json", "--cgroup-parent", "no/such/group"]);
     assert_eq!(
         (no_parent.state("delegation"), no_parent.status),
         ("missing", 1)
@@ -128,7 +134,7 @@ fn a_namespace_limit_of_zero_is_found_and_named() {
         return;
     }
     let zero = "echo 0 > /proc/sys/user/max_user_namespaces";
-    let said = Said::of(&in_a_user_namespace(zero), &["--json"]);
+    let said = says(&in_a_user_namespace(zero), &["--json"]);
     assert_eq!(said.state("namespace_limits"), "missing");
     assert_eq!(said.state("user_namespaces"), "missing");
     let found = said.found("user_namespaces");
@@ -137,7 +143,7 @@ fn a_namespace_limit_of_zero_is_found_and_named() {
         said.finding("user_namespaces")["mend"],
         "see the line namespace_limits"
     );
-    let twin = Said::of(&in_a_user_namespace(":"), &["--json"]);
+    let twin = says(&in_a_user_namespace(":"), &["--json"]);
     assert_eq!(twin.state("namespace_limits"), "ok");
     assert_eq!(
         twin.state("user_namespaces"),
@@ -153,7 +159,7 @@ fn a_proc_that_is_covered_in_part_is_found_and_named() {
         return;
     }
     let cover = "mount -t tmpfs none /proc/sys/kernel";
-    let said = Said::of(&in_a_user_namespace(cover), &["--json"]);
+    let said = says(&in_a_user_namespace(cover), &["--json"]);
     assert_eq!(said.state("proc_mounts"), "missing");
     let found = said.found("user_namespaces");
     assert!(found.contains("new /proc: EPERM"), "{found}");
@@ -168,7 +174,7 @@ fn helpers_are_of_no_use_without_new_rights() {
     }
     let mut before = ORDINARY.to_vec();
     before.push("--no-new-privs");
-    let said = Said::of(&before, &["--json"]);
+    let said = says(&before, &["--json"]);
     let found = said.found("id_helpers").to_owned();
     let told = found.contains("no_new_privs") || found.contains("not in /usr/bin");
     assert!(said.state("id_helpers") == "missing" && told, "{found}");

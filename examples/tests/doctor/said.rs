@@ -50,21 +50,6 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// Runs the doctor with these options, started by the words before it.
-    #[track_caller]
-    pub(crate) fn of(before: &[&str], options: &[&str]) -> Self {
-        let doctor = Doctor::new();
-        let mut words = before.iter().map(PathBuf::from).collect::<Vec<_>>();
-        words.push(doctor.path());
-        let mut command = Command::new(&words[0]);
-        let output = command
-            .args(&words[1..])
-            .args(options)
-            .current_dir("/")
-            .output();
-        Self::from(&output.expect("the doctor starts"))
-    }
-
     #[track_caller]
     pub(crate) fn from(output: &Output) -> Self {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -117,6 +102,16 @@ impl Doctor {
         let copied = Command::new("cp").arg(from).arg(doctor.path()).status();
         assert!(copied.expect("cp starts").success());
         doctor
+    }
+
+    /// Runs it with these options, started by the words before it.
+    #[track_caller]
+    pub(crate) fn says(&self, before: &[&str], options: &[&str]) -> Said {
+        let mut words: Vec<_> = before.iter().map(PathBuf::from).collect();
+        words.push(self.path());
+        let mut command = Command::new(&words[0]);
+        let command = command.args(&words[1..]).args(options).current_dir("/");
+        Said::from(&command.output().expect("the doctor starts"))
     }
 
     pub(crate) fn path(&self) -> PathBuf {

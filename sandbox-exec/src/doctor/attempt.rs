@@ -74,6 +74,7 @@ impl fmt::Display for Operation {
                 child::LANDLOCK_RESTRICT => "landlock_restrict_self(2)",
                 child::QUOTACTL_FD => "quotactl_fd(2)",
                 child::QUOTA_STATE => "quotactl_fd(2) for the quotas that are on",
+                child::JOIN => "entering the cgroup",
                 _ => "an operation without a name",
             },
         })
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn every_operation_has_a_name() {
-        for index in 0..=child::QUOTA_STATE {
+        for index in 0..=child::JOIN {
             let name = Operation::InCopy(index).to_string();
             assert!(!name.contains("without a name"), "{index}");
         }

@@ -20,6 +20,7 @@
 
 use core::ffi::c_int;
 
+use sandbox_cgroup::Entry;
 use sandbox_core::{ChildStep as _, Errno, Fault, sys::exit_now};
 use sandbox_seccomp::Filter;
 
@@ -42,6 +43,8 @@ pub(super) enum Work<'a> {
     Listener,
     /// A Landlock domain; its value is the version of the interface.
     Landlock,
+    /// Enters a cgroup.
+    Join(&'a Entry),
     /// Quotas of the file system behind a descriptor; its value is the flags of `Q_XGETQSTAT`.
     Quota(c_int),
 }
@@ -61,6 +64,7 @@ pub(super) const LANDLOCK_RULESET: u16 = 11;
 pub(super) const LANDLOCK_RESTRICT: u16 = 12;
 pub(super) const QUOTACTL_FD: u16 = 13;
 pub(super) const QUOTA_STATE: u16 = 14;
+pub(super) const JOIN: u16 = 15;
 
 /// Bytes of a copy's report: operation, errno (0: done), value.
 pub(super) const REPORT: usize = 12;
@@ -102,6 +106,13 @@ fn attempt(work: Work<'_>, go: c_int) -> Result<c_int, Fault> {
             let ruleset = probe::landlock_ruleset().map_err(Fault::at(LANDLOCK_RULESET))?;
             probe::landlock_restrict(ruleset).map_err(Fault::at(LANDLOCK_RESTRICT))?;
             Ok(version)
+        }
+        Work::Join(entry) => {
+            entry.apply().map_err(|fault| Fault {
+                index: JOIN,
+                errno: fault.errno,
+            })?;
+            Ok(0)
         }
         Work::Quota(fd) => {
             // First with no descriptor at all: a kernel without the call says the same as a file system without quotas.
