@@ -195,7 +195,8 @@ fn how_to_delegate(parent: &CgroupParent, error: &Error) -> &'static str {
              /sys/fs/cgroup"
         }
         libc::EBUSY => {
-            "mkdir GROUP/leaf, then echo PID > GROUP/leaf/cgroup.procs for each process of the group"
+            "mkdir GROUP/leaf, then echo PID > GROUP/leaf/cgroup.procs for each process of the group; a program alone in its own \
+             group may call Hierarchies::delegate_self"
         }
         libc::ENOENT => "mkdir the parent in every hierarchy, or choose one that exists",
         _ if *parent == CgroupParent::Root => {
