@@ -235,6 +235,20 @@ impl Cgroup {
         kill::tree(&self.paths().collect::<Vec<_>>())
     }
 
+    /// Reads the counters for the last time and removes the groups, if no process is in them any more; else does nothing.
+    ///
+    /// A group that is still busy with the end of its last process stays for [`Cgroup::destroy`].
+    pub fn retire(&mut self) -> Option<Usage> {
+        let is_empty = |node: &Node| kill::members(&node.path).is_ok_and(|pids| pids.is_empty());
+        if !self.nodes.iter().all(is_empty) {
+            return None;
+        }
+        // Whoever is not in the groups cannot come into them: nothing moves the counters now.
+        let usage = self.usage();
+        self.nodes.iter_mut().for_each(Node::try_remove);
+        Some(usage)
+    }
+
     /// Removes the groups; what still runs in them is killed.
     ///
     /// `rmdir` fails with `EBUSY` for a moment after the last process has ended, so it is repeated for up to 5 seconds.

@@ -89,6 +89,11 @@ impl Entry {
         self.into.as_ref().map(|into| into.directory.as_fd())
     }
 
+    /// The files that the child writes to, in order: what [`Join`](crate::Join) wants.
+    pub fn files(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.files.iter().map(|file| file.fd.as_fd())
+    }
+
     /// The same entry, with every group joined by writing.
     ///
     /// For a payload in a user namespace, where `CLONE_INTO_CGROUP` is `EACCES`. On v2 the write may stall for 10 ms.

@@ -67,7 +67,7 @@ pub(crate) fn tree(groups: &[&Path]) -> Result<(), Error> {
 }
 
 /// The processes of a group. 0 stands for one of a process id namespace that is not visible here.
-fn members(group: &Path) -> Result<Vec<i32>, Error> {
+pub(crate) fn members(group: &Path) -> Result<Vec<i32>, Error> {
     let path = group.join("cgroup.procs");
     match fs::read_to_string(&path) {
         Ok(text) => Ok(text.lines().filter_map(|line| line.parse().ok()).collect()),

@@ -60,5 +60,6 @@ pub use delegation::Delegation;
 pub use entry::Entry;
 pub use error::{Error, Missing};
 pub use hierarchy::Hierarchies;
+pub use join::Join;
 pub use orphans::collect_orphans;
 pub use parent::CgroupParent;

@@ -119,8 +119,16 @@ impl Node {
         Ok(())
     }
 
+    /// Removes the group if the kernel lets go of it at once.
+    pub(crate) fn try_remove(&mut self) {
+        self.removed = self.removed || fs::remove_dir(&self.path).is_ok();
+    }
+
     /// Removes the group; what still runs in it is killed.
     pub(crate) fn remove(&mut self) -> Result<(), Error> {
+        if self.removed {
+            return Ok(());
+        }
         // Once: a second, silent try on drop would only wait for the same process again.
         self.removed = true;
         kill::remove(&self.path, self.version)
