@@ -44,28 +44,37 @@ const INVALID: Errno = Errno::from_raw(libc::EINVAL);
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Origin<'a> {
     /// Detached trees, one per bind, inherited from the parent.
-    Parent(&'a [OwnedFd]),
+    Inherited(&'a [OwnedFd]),
+    /// The same, received from the parent.
+    Received(&'a [c_int]),
     /// init makes them.
     Init,
 }
 
-/// Carries out all operations. On failure descriptors stay open and the tree half built: the caller ends the process,
+/// The whole of one tree's operations, and how far they are carried out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Work<'a> {
+    pub(crate) ops: &'a [Op],
+    /// How many of the first operations need no bind.
+    pub(crate) early: usize,
+    pub(crate) binds: &'a [Bind],
+    /// Leave the host's tree before the binds are mounted. Not in a user namespace: there the kernel mounts a new proc only
+    /// where another is in sight.
+    pub(crate) leave_first: bool,
+}
+
+/// Carries out what needs no bind. On failure descriptors stay open and the tree half built: the caller ends the process,
 /// and with it its mount namespace.
-pub(crate) fn run(ops: &[Op], binds: &[Bind], origin: Origin<'_>) -> Result<(), Fault> {
-    // The embedder's mask would cut the modes of everything made here.
-    let mask = file::umask(0);
+pub(crate) fn begin(work: Work<'_>) -> Result<Builder<'_>, Fault> {
     let mut builder = Builder {
         tmpfs: [-1; MAX_TMPFS],
-        binds,
-        origin,
+        work,
+        origin: Origin::Init,
+        // The embedder's mask would cut the modes of everything made here.
+        mask: file::umask(0),
     };
-    let mut index: u16 = 0;
-    for op in ops {
-        builder.step(op).map_err(Fault::at(index))?;
-        index = index.saturating_add(1);
-    }
-    file::umask(mask);
-    Ok(())
+    builder.run(|at, op| at < work.early || (work.leave_first && op.leaves_the_host()))?;
+    Ok(builder)
 }
 
 /// Opens one of the kept directories of the finished tree as a place. Its path begins with `/` and meets no symbolic link.
@@ -76,14 +85,43 @@ pub(crate) fn open_kept(kept: &[CString], ops: usize, index: usize) -> Result<c_
     file::openat2(libc::AT_FDCWD, path, flags, libc::RESOLVE_NO_SYMLINKS).map_err(Fault::at(number))
 }
 
-struct Builder<'a> {
+/// A tree in the making.
+#[derive(Debug)]
+pub(crate) struct Builder<'a> {
     /// Mount descriptors of the tmpfs, -1 where there is none yet.
     tmpfs: [c_int; MAX_TMPFS],
-    binds: &'a [Bind],
+    work: Work<'a>,
     origin: Origin<'a>,
+    mask: libc::mode_t,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    /// Carries out the rest.
+    pub(crate) fn finish<'o>(self, origin: Origin<'o>) -> Result<(), Fault>
+    where
+        'a: 'o,
+    {
+        let mut rest: Builder<'o> = self;
+        rest.origin = origin;
+        let Work {
+            early, leave_first, ..
+        } = rest.work;
+        rest.run(|at, op| at >= early && !(leave_first && op.leaves_the_host()))?;
+        file::umask(rest.mask);
+        Ok(())
+    }
+
+    fn run(&mut self, takes: impl Fn(usize, &Op) -> bool) -> Result<(), Fault> {
+        let mut index: u16 = 0;
+        for op in self.work.ops {
+            if takes(index.into(), op) {
+                self.step(op).map_err(Fault::at(index))?;
+            }
+            index = index.saturating_add(1);
+        }
+        Ok(())
+    }
+
     fn step(&mut self, op: &Op) -> Result<(), Errno> {
         match op {
             Op::MakePrivate => mount::make_all_private(),
@@ -180,12 +218,13 @@ impl Builder<'_> {
     /// The detached tree of a bind, and whether init made it and has to close it.
     fn tree(&self, number: usize) -> Result<(c_int, bool), Errno> {
         match self.origin {
-            Origin::Parent(trees) => {
+            Origin::Inherited(trees) => {
                 let tree = trees.get(number).ok_or(INVALID)?;
                 Ok((tree.as_raw_fd(), false))
             }
+            Origin::Received(trees) => Ok((*trees.get(number).ok_or(INVALID)?, false)),
             Origin::Init => {
-                let bind = self.binds.get(number).ok_or(INVALID)?;
+                let bind = self.work.binds.get(number).ok_or(INVALID)?;
                 let path = bind.source.canonical.as_deref().ok_or(INVALID)?;
                 let source = tree::reopen(path, bind.source.identity)?;
                 let tree = tree::make(source, bind).map_err(|(_, errno)| errno)?;

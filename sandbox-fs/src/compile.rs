@@ -24,6 +24,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub(crate) ops: Vec<Op>,
+    /// How many of the first operations need no bind, and so nothing of one spawn.
+    pub(crate) early: usize,
     /// One name per operation.
     pub(crate) names: Vec<String>,
     pub(crate) binds: Vec<Bind>,
@@ -64,6 +66,8 @@ struct Tmpfs {
     quota: Quota,
     used: Quota,
     read_only: bool,
+    /// It lies beneath a bind.
+    late: bool,
 }
 
 /// What an item lies in.
@@ -75,8 +79,10 @@ struct Surroundings<'r> {
 }
 
 struct Compiler<'r> {
-    ops: Vec<Op>,
-    names: Vec<String>,
+    early: Vec<(Op, String)>,
+    late: Vec<(Op, String)>,
+    /// Where the operations of this moment go: what lies beneath a bind comes after all binds above it.
+    is_late: bool,
     binds: Vec<Bind>,
     reach: Vec<Reach>,
     tmpfs: Vec<Tmpfs>,
@@ -88,8 +94,9 @@ struct Compiler<'r> {
 impl<'r> Compiler<'r> {
     fn new(quota: Quota) -> Result<Self, Error> {
         let mut compiler = Self {
-            ops: Vec::new(),
-            names: Vec::new(),
+            early: Vec::new(),
+            late: Vec::new(),
+            is_late: false,
             binds: Vec::new(),
             reach: Vec::new(),
             tmpfs: Vec::new(),
@@ -102,8 +109,12 @@ impl<'r> Compiler<'r> {
     }
 
     fn op(&mut self, op: Op, name: impl Display) {
-        self.ops.push(op);
-        self.names.push(name.to_string());
+        let ops = if self.is_late || op.needs_a_bind() {
+            &mut self.late
+        } else {
+            &mut self.early
+        };
+        ops.push((op, name.to_string()));
     }
 
     fn place(&mut self, placed: Placed<'r>) -> Result<(), Error> {
@@ -114,6 +125,7 @@ impl<'r> Compiler<'r> {
             host,
             kernel,
         } = self.surroundings(&item)?;
+        self.is_late = host.is_some() || self.tmpfs.get(tmpfs).is_some_and(|t| t.late);
         let mask = matches!(item.kind, Kind::Mask { .. });
         match (kernel, host) {
             (Some(rule), _) if !mask => {
@@ -274,6 +286,7 @@ impl<'r> Compiler<'r> {
             .filter(|(_, tmpfs)| tmpfs.read_only)
             .map(|(number, tmpfs)| (number, format!("/{}", tmpfs.target.display())))
             .collect();
+        self.is_late = true;
         for (number, name) in sealed {
             self.op(
                 Op::Seal { tmpfs: number },
@@ -283,9 +296,12 @@ impl<'r> Compiler<'r> {
         self.op(Op::Pivot, "pivot_root into the new tree");
         self.op(Op::Detach, "detach the tree of the host");
         self.op(Op::Verify, "verify that / is the new tree");
+        let early = self.early.len();
+        let (ops, names) = self.early.into_iter().chain(self.late).unzip();
         Ok(Compiled {
-            ops: self.ops,
-            names: self.names,
+            ops,
+            early,
+            names,
             binds: self.binds,
             reach: self.reach,
         })

@@ -47,10 +47,11 @@ mod target;
 mod tree;
 
 pub use bounds::Bounds;
+pub use child::RootFrame;
 pub use error::{Bound, Conflict, Error, TargetProblem};
 pub use flags::MountFlags;
 pub use keep::{KeptDir, KeptEntry, KeptKind, Owned, Owner};
 pub use landlock::{Landlock, LandlockPlan};
-pub use plan::{RootInstance, RootPlan, Trees};
+pub use plan::{MAX_BINDS, RootInstance, RootPlan, Trees};
 pub use root::RootSpec;
 pub use rule::{FileMode, IdMapping, ProcView, Quota, Requester, Rule, Upper};

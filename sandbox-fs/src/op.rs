@@ -72,6 +72,18 @@ pub(crate) enum Op {
     Verify,
 }
 
+impl Op {
+    /// Whether init leaves the host's tree by it.
+    pub(crate) fn leaves_the_host(&self) -> bool {
+        matches!(self, Self::Pivot | Self::Detach)
+    }
+
+    /// Whether it mounts what comes from the host.
+    pub(crate) fn needs_a_bind(&self) -> bool {
+        matches!(self, Self::Bind { .. } | Self::Overlay { .. })
+    }
+}
+
 /// Where the changes of an overlay go.
 #[derive(Debug)]
 pub(crate) enum UpperOp {

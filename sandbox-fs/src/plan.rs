@@ -36,10 +36,14 @@ pub enum Trees {
 /// How many directories one tree may keep: their descriptors wait in a socket until the supervisor takes them.
 const MAX_KEPT: usize = 32;
 
+/// How many binds one tree may have: their mounts come to init in one message, which the kernel limits to 253 descriptors.
+pub const MAX_BINDS: usize = 240;
+
 /// A checked and compiled tree. It can be instantiated any number of times, at once too.
 #[derive(Debug)]
 pub struct RootPlan {
     pub(crate) ops: Vec<Op>,
+    pub(crate) early: usize,
     names: Vec<String>,
     pub(crate) binds: Vec<Bind>,
     pub(crate) reach: Vec<Reach>,
@@ -51,6 +55,7 @@ impl RootPlan {
     pub(crate) fn new(compiled: Compiled, kept: &[Target]) -> Result<Self, Error> {
         let Compiled {
             ops,
+            early,
             mut names,
             binds,
             reach,
@@ -62,6 +67,12 @@ impl RootPlan {
             return Err(Error::TooMany {
                 what: "kept directories of one tree",
                 limit: MAX_KEPT,
+            });
+        }
+        if binds.len() > MAX_BINDS {
+            return Err(Error::TooMany {
+                what: "binds in one tree",
+                limit: MAX_BINDS,
             });
         }
         let limit = usize::from(u16::MAX);
@@ -77,6 +88,7 @@ impl RootPlan {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             ops,
+            early,
             names,
             binds,
             reach,
@@ -84,7 +96,8 @@ impl RootPlan {
         })
     }
 
-    /// Makes what one spawn needs; call it right before the clone and drop it right after.
+    /// Makes what one spawn needs. For a clone that inherits the mounts, call it right before the clone and drop it right
+    /// after; for one that is there already, send it [`RootInstance::descriptors`].
     ///
     /// # Errors
     /// With [`Trees::FromParent`] [`Error::Tree`]: `EPERM` without `CAP_SYS_ADMIN`, `EMFILE` (one descriptor per bind),
@@ -202,14 +215,34 @@ impl RootInstance<'_> {
         self.plan
     }
 
-    /// What init must not close before [`ChildStep::apply`](sandbox_core::ChildStep::apply) is through.
+    /// The mounts of this spawn, in the order in which [`RootFrame::finish`](crate::RootFrame::finish) wants to receive
+    /// them; what init must not close before [`ChildStep::apply`](sandbox_core::ChildStep::apply) is through.
     #[must_use]
     pub fn descriptors(&self) -> Vec<RawFd> {
         let trees = self.trees.as_deref().unwrap_or_default();
         trees.iter().map(|tree| tree.as_raw_fd()).collect()
     }
 
-    /// Opens a kept directory as a place (`O_PATH`), in init, after [`ChildStep::apply`](sandbox_core::ChildStep::apply). Async-signal-safe.
+    /// See [`RootPlan::open_kept`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_kept(&self, index: usize) -> Result<RawFd, Fault> {
+        self.plan.open_kept(index)
+    }
+}
+
+impl RootPlan {
+    /// How many mounts [`RootInstance::descriptors`] has for these trees.
+    #[must_use]
+    pub fn received_len(&self, trees: Trees) -> usize {
+        match trees {
+            Trees::FromParent => self.binds.len(),
+            Trees::FromInit => 0,
+        }
+    }
+
+    /// Opens a kept directory as a place (`O_PATH`), in init, in the finished tree. Async-signal-safe.
     ///
     /// The descriptor holds the directory's mount beyond the death of the box; pass it to the embedder for
     /// [`KeptDir`](crate::KeptDir).
@@ -217,7 +250,7 @@ impl RootInstance<'_> {
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `ELOOP`: the target is not there, or is no directory. `EINVAL`: there is no such index.
     pub fn open_kept(&self, index: usize) -> Result<RawFd, Fault> {
-        apply::open_kept(&self.plan.kept, self.plan.ops.len(), index)
+        apply::open_kept(&self.kept, self.ops.len(), index)
     }
 }
 

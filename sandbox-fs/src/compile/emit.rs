@@ -105,6 +105,7 @@ impl Compiler<'_> {
                 inodes: 1,
             },
             read_only,
+            late: self.is_late,
         });
         Ok(number)
     }
