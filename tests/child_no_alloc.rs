@@ -263,13 +263,13 @@ fn frees_in_init(child: Child<Cloned>, plan: &Plan<'_>) -> Result<Infallible, St
 }
 
 fn allocates_in_payload(child: Child<Cloned>, plan: &Plan<'_>) -> Result<Infallible, StepFailure> {
-    let joined = child
+    let (framed, frame) = child
         .await_release(plan.init)?
         .isolate(plan.namespaces)?
-        .enter_root(plan.root)?
-        .fork_payload(plan.init, plan.cgroup, plan.namespaces)?;
+        .frame_root(plan.root)?;
+    let joined = framed.fork_payload(plan.init, frame, plan.namespaces)?;
     drop(black_box(vec![1_u8]));
-    let limited = joined.attach_stdio(plan.stdio)?.limit(plan.rlimits)?;
+    let limited = joined.attach_stdio()?.limit(plan.rlimits)?;
     let unprivileged = limited.drop_privileges(plan.identity)?;
     unprivileged
         .confine(plan.landlock)?

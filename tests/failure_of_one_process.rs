@@ -8,7 +8,7 @@ use core::convert::Infallible;
 
 use sandbox_exec::{
     Error, Output, Plan, Sandbox, Stage, Stdin,
-    child::{Chain, Child, Cloned, Rooted},
+    child::{Chain, Child, Cloned, Frame, Framed},
     core::StepFailure,
 };
 use sandbox_test_support::{
@@ -20,18 +20,21 @@ use sandbox_test_support::{
 
 type Never = Result<Infallible, StepFailure>;
 
-fn build(init: Child<Cloned>, plan: &Plan<'_>) -> Result<Child<Rooted>, StepFailure> {
+fn build<'p>(
+    init: Child<Cloned>,
+    plan: &Plan<'p>,
+) -> Result<(Child<Framed>, Frame<'p>), StepFailure> {
     init.await_release(plan.init)?
         .isolate(plan.namespaces)?
-        .enter_root(plan.root)
+        .frame_root(plan.root)
 }
 
 /// The failure is the payload's alone.
 fn payload_fails(init: Child<Cloned>, plan: &Plan<'_>) -> Never {
-    let rooted = build(init, plan)?;
-    let payload = rooted.fork_payload(plan.init, plan.cgroup, plan.namespaces)?;
+    let (framed, frame) = build(init, plan)?;
+    let payload = framed.fork_payload(plan.init, frame, plan.namespaces)?;
     inject::install_armed();
-    let payload = payload.attach_stdio(plan.stdio)?.limit(plan.rlimits)?;
+    let payload = payload.attach_stdio()?.limit(plan.rlimits)?;
     let payload = payload.drop_privileges(plan.identity)?;
     let payload = payload.confine(plan.landlock)?;
     let Some(filter) = plan.filter else {
@@ -42,9 +45,9 @@ fn payload_fails(init: Child<Cloned>, plan: &Plan<'_>) -> Never {
 
 /// The failure is in both, but the payload never comes to that call: it must end with init.
 fn init_fails(init: Child<Cloned>, plan: &Plan<'_>) -> Never {
-    let rooted = build(init, plan)?;
+    let (framed, frame) = build(init, plan)?;
     inject::install_armed();
-    let _payload = rooted.fork_payload(plan.init, plan.cgroup, plan.namespaces)?;
+    let _payload = framed.fork_payload(plan.init, frame, plan.namespaces)?;
     loop {
         sys::pause();
     }

@@ -15,7 +15,7 @@ mod after_clone {
     #![deny(clippy::disallowed_methods)]
 
     use core::convert::Infallible;
-    use sandbox_exec::child::{Child, Cloned, Joined, Released, Rooted, Unprivileged};
+    use sandbox_exec::child::{Child, Cloned, Joined, Released, Unprivileged};
     use sandbox_exec::core::{Errno, Fault, Stage, StepFailure};
 
     pub(super) fn chain(
@@ -23,10 +23,10 @@ mod after_clone {
         plan: &sandbox_exec::Plan<'_>,
     ) -> Result<Infallible, StepFailure> {
         let init: Child<Released> = init.await_release(plan.init)?;
-        let init: Child<Rooted> = init.isolate(plan.namespaces)?.enter_root(plan.root)?;
+        let (init, frame) = init.isolate(plan.namespaces)?.frame_root(plan.root)?;
         // init stays inside this call for good; what comes out is the payload.
-        let payload: Child<Joined> = init.fork_payload(plan.init, plan.cgroup, plan.namespaces)?;
-        let payload = payload.attach_stdio(plan.stdio)?.limit(plan.rlimits)?;
+        let payload: Child<Joined> = init.fork_payload(plan.init, frame, plan.namespaces)?;
+        let payload = payload.attach_stdio()?.limit(plan.rlimits)?;
         let payload: Child<Unprivileged> = payload.drop_privileges(plan.identity)?;
         let payload = payload.confine(plan.landlock)?;
         // A rule of one's own: this chain starts nothing without a filter.

@@ -17,10 +17,10 @@ pub enum Stage {
     Release,
     /// init: host name and loopback.
     Namespaces,
-    /// init: the new root is built, entered, and the host's tree detached.
-    Root,
     /// init: clones the payload.
     Fork,
+    /// init: the new root is built, entered, and the host's tree detached.
+    Root,
     /// init: gives up ids, capabilities and descriptors for good.
     Seal,
     /// payload: session, umask, keyring, scheduling.
@@ -35,14 +35,14 @@ pub enum Stage {
     Credentials,
     /// payload: the capability sets, emptied and read back.
     Capabilities,
+    /// payload: waits until the root stands and init is sealed.
+    Gate,
     /// payload: `no_new_privs`, read back.
     NoNewPrivs,
     /// payload: the Landlock domain, where one is asked for.
     Landlock,
     /// payload: working directory, entered with the payload's own rights.
     WorkDir,
-    /// payload: waits until init is sealed.
-    Gate,
     /// payload: every descriptor above 2 is closed or marked to close.
     CloseFds,
     /// payload: the seccomp filter.
@@ -57,8 +57,8 @@ impl Stage {
         Self::Adopt,
         Self::Release,
         Self::Namespaces,
-        Self::Root,
         Self::Fork,
+        Self::Root,
         Self::Seal,
         Self::Session,
         Self::Cgroup,
@@ -66,10 +66,10 @@ impl Stage {
         Self::Rlimits,
         Self::Credentials,
         Self::Capabilities,
+        Self::Gate,
         Self::NoNewPrivs,
         Self::Landlock,
         Self::WorkDir,
-        Self::Gate,
         Self::CloseFds,
         Self::Seccomp,
         Self::Execve,

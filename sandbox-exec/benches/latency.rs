@@ -217,6 +217,20 @@ fn boxed(sandbox: &Sandbox) -> Duration {
     elapsed
 }
 
+/// The same run in a box that was made before, and the pause lies between.
+fn prepared(sandbox: &Sandbox) -> Duration {
+    let prepared = sandbox.prepare().expect("prepare");
+    thread::sleep(PAUSE);
+    let start = Instant::now();
+    let running = prepared
+        .spawn(Stdin::Null, Output::Null, Output::Null)
+        .expect("spawn");
+    let finished = running.wait().expect("wait");
+    let elapsed = start.elapsed();
+    assert_eq!(finished.outcome.judgement.verdict, Verdict::Ok);
+    elapsed
+}
+
 fn sandbox(host: &Path, inside: &str) -> Sandbox {
     let quota = Quota {
         bytes: Bytes::mib(16),
@@ -265,7 +279,7 @@ fn main() {
         .map(|(_, host, inside)| sandbox(host, inside))
         .collect();
 
-    let mut times = vec![[const { Vec::new() }; 3]; programs.len()];
+    let mut times = vec![[const { Vec::new() }; 4]; programs.len()];
     for round in 0..options.rounds + 5 {
         for (((_, program, inside), sandbox), times) in programs.iter().zip(&boxes).zip(&mut times)
         {
@@ -274,10 +288,12 @@ fn main() {
             thread::sleep(PAUSE);
             let boxed = Some(boxed(sandbox));
             thread::sleep(PAUSE);
+            let prepared = Some(prepared(sandbox));
+            thread::sleep(PAUSE);
             let peer = peer(program, inside);
             // The first rounds fill caches.
             if round >= 5 {
-                for (list, time) in times.iter_mut().zip([plain, boxed, peer]) {
+                for (list, time) in times.iter_mut().zip([plain, boxed, prepared, peer]) {
                     list.extend(time);
                 }
             }
@@ -293,13 +309,16 @@ fn main() {
     for ((name, ..), times) in programs.iter().zip(&mut times) {
         times.iter_mut().for_each(|list| list.sort_unstable());
         let base = at(&times[0], 50);
-        for (what, list) in ["plain", "sandbox", "bwrap"].iter().zip(times.iter()) {
+        for (what, list) in ["plain", "sandbox", "prepared", "bwrap"]
+            .iter()
+            .zip(times.iter())
+        {
             if list.is_empty() {
-                report(&format!("{name:<13} {what:<8} not run: not installed"));
+                report(&format!("{name:<13} {what:<9} not run: not installed"));
                 continue;
             }
             report(&format!(
-                "{name:<13} {what:<8} {:>7} {:>7} {:>7.2}",
+                "{name:<13} {what:<9} {:>7} {:>7} {:>7.2}",
                 at(list, 50).as_micros(),
                 at(list, 95).as_micros(),
                 at(list, 50).as_secs_f64() / base.as_secs_f64()

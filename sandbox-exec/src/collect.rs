@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use sandbox_cgroup::Cgroup;
+use sandbox_cgroup::{Cgroup, Usage};
 use sandbox_core::{
     Evidence, KillReason, Landlocked, Limits, Outcome, Reading, Stage, Unavailable,
     sys::monotonic_ns,
@@ -40,6 +40,8 @@ pub(crate) struct Remains {
     pub(crate) cpu_at_start: Reading<Duration>,
     pub(crate) status: Status,
     pub(crate) kill: Option<(KillReason, i64)>,
+    /// Where the counters are already read for the last time.
+    pub(crate) usage: Option<Usage>,
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
     pub(crate) cgroup: Cgroup,
@@ -56,6 +58,7 @@ impl Remains {
             cpu_at_start,
             status,
             kill,
+            usage,
             stdout,
             stderr,
             cgroup,
@@ -63,7 +66,7 @@ impl Remains {
         let killed_ns = kill.map(|(_, ns)| ns);
         let end_ns = status.ended_ns.or(killed_ns).unwrap_or_else(monotonic_ns);
         let mut evidence = Evidence::empty(elapsed(proof.started_ns, end_ns));
-        let usage = cgroup.usage();
+        let usage = usage.unwrap_or_else(|| cgroup.usage());
         evidence.exit = status.exit;
         evidence.kill = kill.map(|(reason, _)| reason);
         evidence.cpu_time = usage.cpu_time;

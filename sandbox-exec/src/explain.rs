@@ -3,24 +3,25 @@
 use sandbox_core::{Errno, Explain as _, Fault, Process, Stage, StepFailure};
 
 use crate::{
+    Prepared,
     child::{chain, confine, init},
     command::Image,
     error::SetupFailure,
-    plan::Plan,
     process::{capabilities, identity, rlimits, session},
+    sandbox::Inner,
 };
 
 /// Turns the report of a child into the error of the library.
 pub(crate) fn setup_failure(
-    plan: &Plan<'_>,
+    prepared: &Prepared,
     process: Process,
     failure: StepFailure,
 ) -> SetupFailure {
     let StepFailure { stage, fault } = failure;
     SetupFailure {
         stage,
-        operation: operation(plan, process, stage, fault.index),
-        advice: advice(plan, stage, fault),
+        operation: operation(prepared, process, stage, fault.index),
+        advice: advice(&prepared.inner, stage, fault),
         finds_no_program: stage == Stage::WorkDir && fault.index == chain::FIND_PROGRAM,
         errno: fault.errno,
     }
@@ -45,28 +46,37 @@ fn exec_operation(image: &Image, index: u16) -> String {
     }
 }
 
-fn operation(plan: &Plan<'_>, process: Process, stage: Stage, index: u16) -> String {
-    let ids = &plan.identity.identity;
+fn operation(prepared: &Prepared, process: Process, stage: Stage, index: u16) -> String {
+    let Prepared {
+        inner,
+        identity,
+        entry,
+        ..
+    } = prepared;
+    let ids = &identity.payload.identity;
     match stage {
         Stage::Adopt | Stage::Session => session_operation(index).to_owned(),
         Stage::Release => "wait for the supervisor's go".to_owned(),
-        Stage::Namespaces => plan.namespaces.explain(index),
-        Stage::Root if index == chain::SEND_KEPT => "send a kept directory home".to_owned(),
-        Stage::Root => plan.root.explain(index),
+        Stage::Namespaces => inner.namespaces.explain(index),
+        Stage::Root if index == init::SEND_KEPT => "send a kept directory home".to_owned(),
+        Stage::Root if index == init::RECEIVE_TREES => "receive the mounts of the run".to_owned(),
+        Stage::Root => inner.root.explain(index),
         Stage::Fork if index == init::SIGNALS => "signalfd for SIGCHLD".to_owned(),
+        Stage::Fork if index == init::RECEIVE_ENTRY => "receive the way into the cgroup".to_owned(),
         Stage::Fork => "clone3 of the payload".to_owned(),
-        Stage::Seal => seal_operation(plan, index),
-        Stage::Cgroup => plan.cgroup.explain(index),
+        Stage::Seal => seal_operation(inner, index),
+        Stage::Cgroup => entry.explain(index),
+        Stage::Stdio if index == chain::RECEIVE_STREAMS => "receive the streams".to_owned(),
         Stage::Stdio => {
             let stream = ["stdin", "stdout", "stderr"].get(usize::from(index));
             format!("dup3 of {}", stream.unwrap_or(&"a stream"))
         }
-        Stage::Rlimits => rlimit_operation(plan, index),
+        Stage::Rlimits => rlimit_operation(inner, index),
         Stage::Credentials => credential_operation(index, ids.uid, ids.gid),
         Stage::Capabilities => capability_operation(index).to_owned(),
-        Stage::WorkDir if index == chain::CHDIR => format!("chdir to {:?}", plan.image.work_dir()),
-        Stage::WorkDir => format!("find the program {:?}", plan.image.program()),
-        Stage::Gate => "wait until init is sealed".to_owned(),
+        Stage::WorkDir if index == chain::CHDIR => format!("chdir to {:?}", inner.image.work_dir()),
+        Stage::WorkDir => format!("find the program {:?}", inner.image.program()),
+        Stage::Gate => "wait until the root stands and init is sealed".to_owned(),
         Stage::CloseFds => match index {
             chain::CLOSE_RANGE => "close_range from 3".to_owned(),
             chain::COUNT_GROUPS => "count the supplementary groups".to_owned(),
@@ -74,13 +84,15 @@ fn operation(plan: &Plan<'_>, process: Process, stage: Stage, index: u16) -> Str
         },
         Stage::NoNewPrivs if index == confine::SET_NO_NEW_PRIVS => "set no_new_privs".to_owned(),
         Stage::NoNewPrivs => "read no_new_privs back".to_owned(),
-        Stage::Landlock => plan
+        Stage::Landlock => inner
             .landlock
+            .as_ref()
             .map_or_else(String::new, |landlock| landlock.explain(index)),
-        Stage::Seccomp => plan
+        Stage::Seccomp => inner
             .filter
+            .as_ref()
             .map_or_else(String::new, |filter| filter.explain(index)),
-        Stage::Execve => exec_operation(plan.image, index),
+        Stage::Execve => exec_operation(&inner.image, index),
         other => format!("operation {index} of {other} in {process:?}"),
     }
 }
@@ -123,8 +135,8 @@ fn capability_operation(index: u16) -> &'static str {
     }
 }
 
-fn seal_operation(plan: &Plan<'_>, index: u16) -> String {
-    let ids = &plan.init.identity.identity;
+fn seal_operation(inner: &Inner, index: u16) -> String {
+    let ids = &inner.init.identity;
     match index {
         init::SEAL_DESCRIPTORS => "close init's descriptors".to_owned(),
         init::SEAL_NO_NEW_PRIVS => "set no_new_privs in init".to_owned(),
@@ -140,9 +152,9 @@ fn seal_operation(plan: &Plan<'_>, index: u16) -> String {
     }
 }
 
-fn rlimit_operation(plan: &Plan<'_>, index: u16) -> String {
+fn rlimit_operation(inner: &Inner, index: u16) -> String {
     let at = usize::from(index % rlimits::VERIFY);
-    let (Some((_, name)), Some(value)) = (rlimits::RESOURCES.get(at), plan.rlimits.values.get(at))
+    let (Some((_, name)), Some(value)) = (rlimits::RESOURCES.get(at), inner.rlimits.values.get(at))
     else {
         return format!("unknown operation {index} of the limits");
     };
@@ -154,9 +166,9 @@ fn rlimit_operation(plan: &Plan<'_>, index: u16) -> String {
 }
 
 /// What to do where the errno alone misleads.
-fn advice(plan: &Plan<'_>, stage: Stage, fault: Fault) -> Option<&'static str> {
+fn advice(inner: &Inner, stage: Stage, fault: Fault) -> Option<&'static str> {
     match (stage, fault.errno.raw()) {
-        (Stage::Root, _) => plan.root.plan().advice(fault),
+        (Stage::Root, _) => inner.root.advice(fault),
         (Stage::WorkDir, libc::ENOENT) if fault.index == chain::FIND_PROGRAM => {
             Some("no rule of the root brings this program into the box")
         }

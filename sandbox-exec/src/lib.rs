@@ -37,19 +37,19 @@
 //! | 1 | `Adopt` | init | | anything can block: another launch's sockets must not stay open in here |
 //! | 2 | `Release` | init | the supervisor writes the id maps | any privileged call in a user namespace |
 //! | 3 | `Namespaces` | init | its ids are mapped | needs `CAP_SYS_ADMIN`, `CAP_NET_ADMIN` |
-//! | 4 | `Root` | init | ids that may own files of its tmpfs | the pivot needs `CAP_SYS_ADMIN` |
-//! | 5 | `Fork` | init | the tree is ready and inherited | the payload must not be PID 1 |
-//! | 6 | `Seal` | init | entering the cgroup needed its capabilities | the gate, stage 16 |
+//! | 4 | `Fork` | init | the way into the cgroup has come, and what can be made of the root without the run | the payload must not be PID 1 |
+//! | 5 | `Root` | init | the mounts of the run have come | the pivot needs `CAP_SYS_ADMIN` |
+//! | 6 | `Seal` | init | entering the cgroup and building the root needed its capabilities | the gate, stage 13 |
 //! | 7 | `Session` | payload | a process of its own | dispositions and keyring survive `execve(2)` |
 //! | 8 | `Cgroup` | payload | | everything later is charged; the cgroup namespace takes this group as its root |
-//! | 9 | `Stdio` | payload | | `RLIMIT_NOFILE` |
+//! | 9 | `Stdio` | payload | the streams of the run have come | `RLIMIT_NOFILE` |
 //! | 10 | `Rlimits` | payload | | needs `CAP_SYS_RESOURCE` where it raises |
 //! | 11 | `Credentials` | payload | | the bounding set needs `CAP_SETPCAP`, so it goes first in here |
 //! | 12 | `Capabilities` | payload | ids are changed with them | |
-//! | 13 | `NoNewPrivs` | payload | | Landlock and the filter of an unprivileged process need it |
-//! | 14 | `Landlock` | payload | its paths are those of the new root | whatever the payload opens from here on |
-//! | 15 | `WorkDir` | payload | the payload's own rights are checked | |
-//! | 16 | `Gate` | payload | init is sealed | untrusted code |
+//! | 13 | `Gate` | payload | the root stands and init is sealed | untrusted code |
+//! | 14 | `NoNewPrivs` | payload | | Landlock and the filter of an unprivileged process need it |
+//! | 15 | `Landlock` | payload | its paths are those of the new root | whatever the payload opens from here on |
+//! | 16 | `WorkDir` | payload | the payload's own rights are checked | |
 //! | 17 | `CloseFds` | payload | nothing is left to open | the filter may forbid `close_range(2)` |
 //! | 18 | `Seccomp` | payload | set-up makes calls that the program may not | |
 //! | 19 | `Execve` | payload | [`child::Sealed`] only | |
@@ -66,6 +66,7 @@ mod capture;
 pub mod child;
 mod collect;
 mod command;
+mod delivery;
 pub mod doctor;
 mod error;
 mod explain;
@@ -73,6 +74,7 @@ mod identities;
 mod init_process;
 mod observed;
 mod plan;
+mod prepared;
 mod process;
 mod resources;
 mod running;
@@ -90,14 +92,15 @@ pub use cancel::Canceller;
 pub use collect::Finished;
 pub use command::{Command, Image};
 pub use error::{Error, SetupFailure};
-pub use plan::{InitPlan, Plan};
+pub use plan::{InitPlan, Plan, RootStart};
+pub use prepared::Prepared;
 pub use process::{
     identity::{Identity, IdentityPlan},
     rlimits::Rlimits,
 };
 pub use running::Running;
 pub use sandbox::Sandbox;
-pub use stdio::{Output, Stdin, StdioPlan};
+pub use stdio::{Output, Stdin};
 pub use uid_pool::UidPool;
 
 pub use sandbox_cgroup as cgroup;

@@ -1,13 +1,13 @@
 //! What init and payload have told so far.
 
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 
 use sandbox_core::{Exit, Process, Record, Stage, StageSet, StepFailure};
 use sandbox_fs::KeptDir;
 
 use crate::{
     Error,
-    sys::descriptors::{self, Message},
+    sys::message::{self, Message},
 };
 
 /// What the payload said last before it became the program.
@@ -69,8 +69,8 @@ impl Handshake {
     /// Takes what has come.
     pub(crate) fn read(&mut self) -> Result<(), Error> {
         while let Some(socket) = &self.socket {
-            let message = descriptors::receive(socket.as_raw_fd());
-            match message.map_err(Error::call("recvmsg from the payload"))? {
+            let received = message::receive(socket.as_raw_fd());
+            match received.map_err(Error::call("recvmsg from the payload"))? {
                 Message::Empty => return Ok(()),
                 Message::End => self.socket = None,
                 Message::Record(bytes) => match Record::decode(bytes) {
@@ -119,16 +119,21 @@ impl Status {
         (!self.hung_up).then(|| self.socket.as_raw_fd())
     }
 
+    /// The socket, for what the supervisor sends.
+    pub(crate) fn raw(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
     /// Lets init go on.
     pub(crate) fn send_go(&self) -> Result<(), Error> {
-        descriptors::send_go(self.socket.as_raw_fd()).map_err(Error::call("send to init"))
+        message::send_go(self.socket.as_raw_fd()).map_err(Error::call("send to init"))
     }
 
     /// Takes what has come.
     pub(crate) fn read(&mut self) -> Result<(), Error> {
         while !self.hung_up {
-            let message = descriptors::receive(self.socket.as_raw_fd());
-            match message.map_err(Error::call("recvmsg from init"))? {
+            let received = message::receive(self.socket.as_raw_fd());
+            match received.map_err(Error::call("recvmsg from init"))? {
                 Message::Empty => return Ok(()),
                 Message::End => self.hung_up = true,
                 Message::Descriptor(fd) => self.kept.push(KeptDir::from(fd)),

@@ -2,8 +2,7 @@
 
 use core::{ffi::c_int, time::Duration};
 
-use sandbox_cgroup::Entry;
-use sandbox_fs::{LandlockPlan, RootInstance};
+use sandbox_fs::{LandlockPlan, RootPlan, Trees};
 use sandbox_ns::NamespacePlan;
 use sandbox_seccomp::Filter;
 
@@ -11,23 +10,19 @@ use crate::{
     child::ChildChannel,
     command::Image,
     process::{identity::IdentityPlan, rlimits::Rlimits},
-    stdio::StdioPlan,
 };
 
 /// The compiled parts of one start. Built in the parent before the clone and only read after it; what a chain passes to
-/// the transitions of [`Child`](crate::child::Child).
+/// the transitions of [`Child`](crate::child::Child). What belongs to one run alone, its streams, mounts and cgroup, comes to
+/// init by descriptor when the rest stands.
 #[derive(Debug)]
 pub struct Plan<'s> {
     /// What init keeps and who it becomes.
     pub init: &'s InitPlan,
     /// Namespaces.
     pub namespaces: &'s NamespacePlan,
-    /// The new root, with the mounts of this start.
-    pub root: &'s RootInstance<'s>,
-    /// The way into the cgroup of this run.
-    pub cgroup: &'s Entry,
-    /// Descriptors 0, 1 and 2.
-    pub stdio: &'s StdioPlan,
+    /// The new root.
+    pub root: &'s RootStart<'s>,
     /// Resource limits.
     pub rlimits: &'s Rlimits,
     /// The payload's ids.
@@ -39,6 +34,15 @@ pub struct Plan<'s> {
     /// The program, its arguments and environment.
     pub image: &'s Image,
     pub(crate) channel: ChildChannel,
+}
+
+/// The new root, and how init comes to it.
+#[derive(Debug)]
+pub struct RootStart<'s> {
+    pub(crate) plan: &'s RootPlan,
+    pub(crate) trees: Trees,
+    /// Whether init is in a user namespace of its own.
+    pub(crate) mapped: bool,
 }
 
 /// What init needs, compiled.

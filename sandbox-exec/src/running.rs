@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use sandbox_cgroup::Cgroup;
+use sandbox_cgroup::{Cgroup, Usage};
 use sandbox_core::{KillReason, Reading, Unavailable, sys::monotonic_ns};
 
 use crate::{
@@ -58,6 +58,8 @@ pub struct Running {
     // In this order dropped: first every process, then the cgroup that held them.
     start: Start,
     kill: Option<(KillReason, i64)>,
+    /// The last reading of the counters, where the cgroup was empty before init was gone.
+    usage: Option<Usage>,
     /// Until when the OOM kill count is looked at again and again.
     oom_until: Option<Instant>,
     /// CPUs that were online at the start: how fast the box's CPU clock can run.
@@ -75,6 +77,7 @@ impl Running {
         Self {
             start,
             kill: None,
+            usage: None,
             oom_until: None,
             cpus: process::online_cpus(),
         }
@@ -133,6 +136,7 @@ impl Running {
             cpu_at_start,
             status,
             kill: self.kill,
+            usage: self.usage,
             stdout,
             stderr,
             cgroup,
@@ -168,6 +172,10 @@ impl Running {
         }
         if ready.cancel {
             self.kill(KillReason::Requested)?;
+        }
+        if self.start.status.ended_ns.is_some() && self.usage.is_none() && !ready.over {
+            // While the kernel takes init and its namespaces apart, what is ours goes.
+            self.usage = self.start.cgroup.retire();
         }
         self.look_at_output()?;
         if ready.oom {
@@ -254,6 +262,7 @@ impl Running {
             stderr,
             ..
         } = &self.start;
+        let oom = cgroup.oom_notifier().filter(|_| self.usage.is_none());
         // A negative number is passed over by poll(2).
         let entry = |fd: Option<RawFd>| libc::pollfd {
             fd: fd.unwrap_or(-1),
@@ -267,7 +276,8 @@ impl Running {
             entry(Some(canceller.descriptor()).filter(|_| !self.is_ending())),
             entry(stdout.descriptor()),
             entry(stderr.descriptor()),
-            entry(cgroup.oom_notifier().map(|fd| fd.as_raw_fd())),
+            // It signals the removal of the group as well.
+            entry(oom.map(|fd| fd.as_raw_fd())),
         ];
         match descriptors::poll(&mut fds, timeout) {
             Err(errno) if errno.raw() == libc::EINTR => return Ok(Ready::default()),

@@ -9,12 +9,12 @@ use sandbox_ns::NamespacePlan;
 use sandbox_seccomp::Filter;
 
 use crate::{
-    Error, Finished, Output, Running, SandboxBuilder, Stdin, WantsRoot,
+    Error, Finished, Output, Prepared, Running, SandboxBuilder, Stdin, WantsRoot,
     child::{Chain, standard_chain},
     command::Image,
     identities::Payloads,
+    prepared,
     process::{identity::IdentityPlan, rlimits::Rlimits},
-    spawn,
 };
 
 /// A compiled box: reusable, `Send + Sync`, cheap to clone. Nothing of it is on the host until [`Sandbox::spawn`].
@@ -72,6 +72,34 @@ impl Sandbox {
         self.inner.leftovers.as_ref()
     }
 
+    /// Makes a box that waits for its run, so that [`Prepared::spawn`] has less to do.
+    ///
+    /// It does not wait for the box: what fails in there is told by [`Prepared::spawn`].
+    ///
+    /// # Errors
+    /// [`Error::Cgroup`]: a limit that this host cannot apply. [`Error::Syscall`]: `EPERM`, `ENOSPC`, `EAGAIN` of the clone, with
+    /// advice. Nothing is left behind.
+    pub fn prepare(&self) -> Result<Prepared, Error> {
+        // SAFETY: the family's own chain keeps the promise; see `child`.
+        #[expect(unsafe_code, reason = "the one caller inside the family")]
+        unsafe {
+            self.prepare_with(standard_chain)
+        }
+    }
+
+    /// [`Sandbox::prepare`] with a chain of stages written by the embedder.
+    ///
+    /// # Safety
+    /// As [`Sandbox::spawn_with`].
+    ///
+    /// # Errors
+    /// As [`Sandbox::prepare`].
+    #[expect(unsafe_code, reason = "the chain's promise is the caller's")]
+    pub unsafe fn prepare_with(&self, chain: Chain) -> Result<Prepared, Error> {
+        // SAFETY: promised by the caller.
+        unsafe { prepared::prepare(&self.inner, chain) }
+    }
+
     /// Starts a run in a box of its own and returns once `execve(2)` has succeeded.
     ///
     /// Limits are enforced by [`Running::wait`]; call it at once, in a thread per box. For a box that nobody waits for there are
@@ -82,11 +110,7 @@ impl Sandbox {
     /// [`Error::Setup`] names the stage and operation that failed in the child; [`Error::Cgroup`] a limit that this host
     /// cannot apply. The program has not run then, and nothing is left behind.
     pub fn spawn(&self, stdin: Stdin, stdout: Output, stderr: Output) -> Result<Running, Error> {
-        // SAFETY: the family's own chain keeps the promise; see `child`.
-        #[expect(unsafe_code, reason = "the one caller inside the family")]
-        unsafe {
-            self.spawn_with(standard_chain, stdin, stdout, stderr)
-        }
+        self.prepare()?.spawn(stdin, stdout, stderr)
     }
 
     /// [`Sandbox::spawn`] with a chain of stages written by the embedder.
@@ -107,7 +131,7 @@ impl Sandbox {
         stderr: Output,
     ) -> Result<Running, Error> {
         // SAFETY: promised by the caller.
-        unsafe { spawn::start(&self.inner, chain, stdin, stdout, stderr) }
+        unsafe { self.prepare_with(chain) }?.spawn(stdin, stdout, stderr)
     }
 
     /// Runs the program to its end with captured output.

@@ -2,7 +2,7 @@
 
 use std::{
     fs::OpenOptions,
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, OwnedFd, RawFd},
 };
 
 use sandbox_core::{Bytes, Errno, Limits};
@@ -41,13 +41,19 @@ pub enum Output {
     Fd(OwnedFd),
 }
 
-/// What becomes 0, 1 and 2: the child's ends. Dropped by the parent after the clone.
+/// What becomes 0, 1 and 2: the child's ends. Dropped by the parent when they are sent.
 #[derive(Debug)]
-pub struct StdioPlan {
-    pub(crate) ends: [OwnedFd; 3],
+pub(crate) struct StdioPlan {
+    ends: [OwnedFd; 3],
 }
 
 impl StdioPlan {
+    /// The numbers of the three ends in the parent.
+    pub(crate) fn raw(&self) -> [RawFd; 3] {
+        let [stdin, stdout, stderr] = &self.ends;
+        [stdin.as_raw_fd(), stdout.as_raw_fd(), stderr.as_raw_fd()]
+    }
+
     /// Makes the three ends. `owner` becomes the owner of the pipes, so that the program can open `/dev/stdout`.
     pub(crate) fn new(
         stdin: Stdin,
@@ -89,18 +95,18 @@ impl StdioPlan {
     }
 }
 
-/// A descriptor of the embedder, checked and lifted above 2.
+/// A descriptor of the embedder, checked.
 fn given(stream: &'static str, fd: OwnedFd) -> Result<OwnedFd, Error> {
     if descriptors::is_directory_or_path(fd.as_raw_fd())
         .map_err(Error::call("fstat of a stream"))?
     {
         return Err(Error::DirectoryAsStream { stream });
     }
-    descriptors::above_stdio(fd).map_err(Error::call("fcntl"))
+    Ok(fd)
 }
 
 fn null() -> Result<OwnedFd, Error> {
     let opened = OpenOptions::new().read(true).write(true).open("/dev/null");
     let opened = opened.map_err(|e| Error::call("open /dev/null")(Errno::from_io(&e)))?;
-    descriptors::above_stdio(opened.into()).map_err(Error::call("fcntl"))
+    Ok(opened.into())
 }

@@ -35,6 +35,9 @@ unsafe impl ChildStep for NamespacePlan {
             sys::setresgid(gid).map_err(Fault::at(plan::SET_GID))?;
             sys::setresuid(uid).map_err(Fault::at(plan::SET_UID))?;
         }
+        if self.unshare.contains(Namespaces::NET) {
+            sys::unshare(libc::CLONE_NEWNET).map_err(Fault::at(plan::NET))?;
+        }
         if let Some(name) = &self.host_name {
             sys::sethostname(name).map_err(Fault::at(plan::HOST_NAME))?;
         }

@@ -11,6 +11,7 @@ pub(crate) const HOST_NAME: u16 = 2;
 pub(crate) const LOOPBACK_SOCKET: u16 = 3;
 pub(crate) const LOOPBACK_UP: u16 = 4;
 pub(crate) const CGROUP: u16 = 5;
+pub(crate) const NET: u16 = 6;
 
 /// Namespaces, checked and compiled: flags for the clone, id maps for the parent, a step for init.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl NamespacePlan {
         }
     }
 
-    /// The `CLONE_NEW*` flags for `clone3(2)`.
+    /// The `CLONE_NEW*` flags for `clone3(2)`: without those of the network and cgroup namespaces, which the child takes.
     ///
     /// # References
     /// <https://man7.org/linux/man-pages/man2/clone.2.html>
@@ -82,6 +83,7 @@ impl Explain for NamespacePlan {
             LOOPBACK_SOCKET => "socket for the loopback interface".to_owned(),
             LOOPBACK_UP => format!("bring {} up", apply::LOOPBACK),
             CGROUP => "unshare the cgroup namespace".to_owned(),
+            NET => "unshare the network namespace".to_owned(),
             other => format!("operation {other} of the namespaces"),
         }
     }
@@ -89,16 +91,16 @@ impl Explain for NamespacePlan {
 
 #[cfg(test)]
 mod tests {
-    use super::{CGROUP, NamespaceSpec};
+    use super::{NET, NamespaceSpec};
     use sandbox_core::Explain as _;
 
     #[test]
     fn every_operation_has_a_name() {
         let plan = NamespaceSpec::default().prepare().unwrap();
-        for index in 0..=CGROUP {
+        for index in 0..=NET {
             assert!(!plan.explain(index).contains("operation"), "{index}");
         }
         assert_eq!(plan.explain(2), "sethostname \"box\"");
-        assert!(plan.explain(CGROUP + 1).contains("operation"));
+        assert!(plan.explain(NET + 1).contains("operation"));
     }
 }

@@ -22,7 +22,7 @@ pub struct Fault {
 /// Ids of the payload in these boxes: known, because two calls are told apart by them.
 pub const PAYLOAD_ID: u32 = 60_042;
 
-/// As <linux/prctl.h> numbers them: those of init and payload are told apart by what only one of them does.
+/// As the kernel's headers number them: the calls of init and payload are told apart by what only one of them does.
 const fn option(number: c_int) -> u32 {
     number.unsigned_abs()
 }
@@ -74,8 +74,19 @@ pub fn all() -> Vec<Fault> {
     );
     add(
         Stage::Namespaces,
+        "unshare the network namespace",
+        fail(libc::SYS_unshare, libc::ENOSPC).when(0, option(libc::CLONE_NEWNET)),
+    );
+    add(
+        Stage::Namespaces,
         "unshare the cgroup namespace",
-        fail(libc::SYS_unshare, libc::ENOSPC),
+        fail(libc::SYS_unshare, libc::ENOSPC).when(0, option(libc::CLONE_NEWCGROUP)),
+    );
+    add(
+        Stage::Fork,
+        "receive the way into the cgroup",
+        // Records are received without waiting.
+        fail(libc::SYS_recvmsg, libc::EMFILE).when(2, option(libc::MSG_CMSG_CLOEXEC)),
     );
     add(
         Stage::Root,
@@ -205,7 +216,7 @@ pub fn all() -> Vec<Fault> {
     );
     add(
         Stage::Gate,
-        "wait until init is sealed",
+        "wait until the root stands and init is sealed",
         // Eight bytes are read from an eventfd alone.
         fail(libc::SYS_read, libc::EIO).when(2, 8),
     );

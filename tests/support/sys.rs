@@ -158,6 +158,21 @@ pub fn pidfd_open(pid: i32) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).expect("a descriptor is an int")) }
 }
 
+/// `SIGKILL` by `pidfd_send_signal(2)`; a process that is gone needs none.
+pub fn pidfd_kill(pidfd: &OwnedFd) {
+    let info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: a null siginfo asks for the one of kill(2); the rest are numbers.
+    unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            libc::SIGKILL,
+            info,
+            0,
+        )
+    };
+}
+
 /// pipe2(2), close-on-exec: read end and write end.
 #[must_use]
 pub fn pipe() -> (OwnedFd, OwnedFd) {

@@ -51,6 +51,13 @@ impl Watched {
         }
     }
 
+    /// Kills each of them.
+    pub fn kill(&self) {
+        for (_, pidfd) in &self.0 {
+            sys::pidfd_kill(pidfd);
+        }
+    }
+
     /// Fails where one of them is dead.
     #[track_caller]
     pub fn assert_alive(&self) {

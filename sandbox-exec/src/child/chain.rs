@@ -20,26 +20,25 @@
 #![expect(unsafe_code, reason = "the constructor and the two clones' ends")]
 
 use core::{convert::Infallible, ffi::c_int, marker::PhantomData};
-use std::os::fd::AsRawFd as _;
 
-use sandbox_cgroup::Entry;
+use sandbox_cgroup::Join;
 use sandbox_core::{
     ChildStep, Errno, Fault, Process, Record, Stage, StageSet, StepFailure,
     sys::{monotonic_ns, send_record},
 };
-use sandbox_fs::RootInstance;
+use sandbox_fs::{RootFrame, RootPlan};
 use sandbox_ns::NamespacePlan;
 use sandbox_seccomp::Filter;
 
 use super::{ChildChannel, init};
 use crate::{
     command::Image,
-    plan::InitPlan,
+    plan::{InitPlan, RootStart},
     process::{capabilities::CapabilityDrop, identity::IdentityPlan, rlimits::Rlimits, session},
-    stdio::StdioPlan,
     sys::{
         credentials::group_count,
-        descriptors::{Message, close_all_but, eventfd_wait, poll, receive, send_descriptor},
+        descriptors::close_all_but,
+        message::{Message, receive},
         process::{CloneRequest, access_execute, chdir, clone3, execve},
         signals,
     },
@@ -67,8 +66,8 @@ states! {
     Released
     /// init's namespaces are set up.
     Isolated
-    /// init stands in the new root, the host's tree is detached.
-    Rooted
+    /// Of init's new root there is all that needs no bind.
+    Framed
     /// The payload, in its own session and in the cgroup of the run.
     Joined
     /// Descriptors 0, 1 and 2 are the program's.
@@ -98,9 +97,6 @@ pub struct Child<S: State> {
 /// The next state, or why there is none.
 pub type Step<S> = Result<Child<S>, StepFailure>;
 
-/// Operation of [`Stage::Root`] that is this crate's own: the descriptor of a kept directory goes home.
-pub(crate) const SEND_KEPT: u16 = u16::MAX;
-
 pub(super) fn in_stage<T>(stage: Stage, result: Result<T, Fault>) -> Result<T, StepFailure> {
     result.map_err(|fault| StepFailure { stage, fault })
 }
@@ -118,6 +114,13 @@ impl<S: State> Child<S> {
             groups: self.groups,
             state: PhantomData,
         }
+    }
+}
+
+impl Child<Unprivileged> {
+    /// The eventfd that init raises.
+    pub(super) fn gate(&self) -> c_int {
+        self.channel.gate
     }
 }
 
@@ -145,14 +148,12 @@ impl Child<Cloned> {
             Stage::Adopt,
             session::start_init(&plan.keep, plan.reset_oom_score),
         )?;
-        // The socket alone is not enough: another copy of the embedder may hold its other end open.
-        let entry = |fd| libc::pollfd {
-            fd,
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        let mut fds = [entry(self.channel.status), entry(self.channel.supervisor)];
-        in_stage(Stage::Release, poll(&mut fds, None).map_err(Fault::at(0)))?;
+        in_stage(
+            Stage::Release,
+            self.channel
+                .await_message(self.channel.status)
+                .map_err(Fault::at(0)),
+        )?;
         let message = receive(self.channel.status).map_err(Fault::at(0));
         match in_stage(Stage::Release, message)? {
             Message::Go => Ok(self.next(Stage::Adopt.set() | Stage::Release.set())),
@@ -179,61 +180,79 @@ impl Child<Released> {
 }
 
 impl Child<Isolated> {
-    /// Builds the new root, enters it and detaches the host's tree; sends the kept directories home.
+    /// Makes all of the new root that needs no bind. [`Child::fork_payload`] has init finish it.
     ///
     /// # Errors
     /// [`Stage::Root`].
-    pub fn enter_root(self, root: &RootInstance<'_>) -> Step<Rooted> {
-        let done = apply(root)?;
-        for index in 0..root.plan().kept_len() {
-            let kept = in_stage(Stage::Root, root.open_kept(index))?;
-            let sent = send_descriptor(self.channel.status, kept).map_err(Fault::at(SEND_KEPT));
-            in_stage(Stage::Root, sent)?;
-        }
-        Ok(self.next(done))
+    pub fn frame_root<'p>(
+        self,
+        root: &RootStart<'p>,
+    ) -> Result<(Child<Framed>, Frame<'p>), StepFailure> {
+        let frame = in_stage(Stage::Root, root.plan.begin(root.trees, root.mapped))?;
+        let frame = Frame {
+            plan: root.plan,
+            frame,
+        };
+        Ok((self.next(StageSet::empty()), frame))
     }
 }
 
-impl Child<Rooted> {
-    /// Clones the payload. init stays in here for good: it seals itself, reaps and reports. The payload returns, in its own
-    /// session and in the cgroup of the run.
+/// A new root in the making, which only init can finish.
+#[derive(Debug)]
+#[must_use = "a root that is not finished cannot be entered"]
+pub struct Frame<'p> {
+    pub(super) plan: &'p RootPlan,
+    pub(super) frame: RootFrame<'p>,
+}
+
+impl Child<Framed> {
+    /// Clones the payload. init stays in here for good: when the run comes, it finishes the root and sends the kept
+    /// directories home; then it seals itself, reaps and reports. The payload returns, in its own session and in the
+    /// cgroup of the run.
     ///
     /// # Errors
-    /// [`Stage::Fork`], [`Stage::Session`], [`Stage::Cgroup`]; [`Stage::Namespaces`] for the cgroup namespace.
+    /// [`Stage::Fork`], [`Stage::Session`], [`Stage::Cgroup`]; [`Stage::Namespaces`] for the cgroup namespace. What fails in
+    /// init after the clone, [`Stage::Root`] and [`Stage::Seal`], it reports itself.
     pub fn fork_payload(
         self,
         plan: &InitPlan,
-        entry: &Entry,
+        frame: Frame<'_>,
         namespaces: &NamespacePlan,
     ) -> Step<Joined> {
+        let entry = self.channel.receive_entry();
+        let entry = in_stage(Stage::Fork, entry.map_err(Fault::at(init::RECEIVE_ENTRY)))?;
         let signals = signals::child_signals().map_err(Fault::at(init::SIGNALS));
         let signals = in_stage(Stage::Fork, signals)?;
         let request = CloneRequest {
             flags: 0,
             exit_signal: libc::SIGCHLD,
-            cgroup: entry.clone_into().map(|fd| fd.as_raw_fd()),
+            cgroup: entry.into,
         };
         // SAFETY: the copy goes on in the same async-signal-safe chain.
         let clone = unsafe { clone3(request) }.map_err(Fault::at(init::CLONE));
         let clone = in_stage(Stage::Fork, clone)?;
         if clone.pid != 0 {
             let proved = self.proved | Stage::Fork.set();
-            init::run(self.channel, plan, proved, signals, clone.pid);
+            init::run(self.channel, plan, frame, proved, signals, clone.pid);
         }
         in_stage(Stage::Session, session::start_payload())?;
-        let joined = apply(entry)?;
+        let files = entry.files();
+        let joined = apply(&Join { files })?;
         in_stage(Stage::Namespaces, namespaces.unshare_cgroup())?;
         Ok(self.next(Stage::Fork.set() | Stage::Session.set() | joined))
     }
 }
 
 impl Child<Joined> {
-    /// Puts the program's descriptors on 0, 1 and 2.
+    /// Waits for the run, and puts its descriptors on 0, 1 and 2. Here, and in [`Child::fork_payload`], the two processes of
+    /// a [`Prepared`](crate::Prepared) box stand until it is spawned.
     ///
     /// # Errors
-    /// [`Stage::Stdio`].
-    pub fn attach_stdio(self, stdio: &StdioPlan) -> Step<Attached> {
-        let done = apply(stdio)?;
+    /// [`Stage::Stdio`]; with `ESRCH` where the supervisor ended while the box waited.
+    pub fn attach_stdio(self) -> Step<Attached> {
+        let streams = self.channel.receive_streams();
+        let streams = in_stage(Stage::Stdio, streams.map_err(Fault::at(RECEIVE_STREAMS)))?;
+        let done = apply(&streams)?;
         Ok(self.next(done))
     }
 }
@@ -261,6 +280,9 @@ impl Child<Limited> {
     }
 }
 
+/// Operation of [`Stage::Stdio`] after the three streams.
+pub(crate) const RECEIVE_STREAMS: u16 = 3;
+
 pub(crate) const CHDIR: u16 = 0;
 pub(crate) const FIND_PROGRAM: u16 = 1;
 pub(crate) const CLOSE_RANGE: u16 = 0;
@@ -268,10 +290,10 @@ pub(crate) const UNBLOCK_SIGNALS: u16 = 1;
 pub(crate) const COUNT_GROUPS: u16 = 2;
 
 impl Child<Confined> {
-    /// Working directory, the gate, descriptors and the filter: what is left before the exec.
+    /// Working directory, descriptors and the filter: what is left before the exec.
     ///
     /// # Errors
-    /// [`Stage::WorkDir`], [`Stage::Gate`], [`Stage::CloseFds`], [`Stage::Seccomp`].
+    /// [`Stage::WorkDir`], [`Stage::CloseFds`], [`Stage::Seccomp`].
     pub fn seal(self, filter: &Filter, image: &Image) -> Step<Sealed> {
         let mut sealed = self.dangerous().seal_unfiltered(image)?;
         let done = apply(filter)?;
@@ -304,11 +326,6 @@ impl DangerousChild {
         let found = access_execute(image.program()).map_err(Fault::at(FIND_PROGRAM));
         in_stage(Stage::WorkDir, found)?;
 
-        in_stage(
-            Stage::Gate,
-            eventfd_wait(child.channel.gate).map_err(Fault::at(0)),
-        )?;
-
         // The handshake is close-on-exec, and its end tells the supervisor that the exec has happened.
         let keep: [c_int; 1] = [child.channel.handshake];
         let stage = Stage::CloseFds;
@@ -324,7 +341,7 @@ impl DangerousChild {
         let groups = in_stage(stage, group_count().map_err(Fault::at(COUNT_GROUPS)))?;
         child.groups = u16::try_from(groups).unwrap_or(u16::MAX);
         child.started_ns = monotonic_ns();
-        let done = Stage::WorkDir.set() | Stage::Gate.set() | Stage::CloseFds.set();
+        let done = Stage::WorkDir.set() | Stage::CloseFds.set();
         Ok(child.next(done))
     }
 }

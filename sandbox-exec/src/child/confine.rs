@@ -22,20 +22,23 @@ use sandbox_core::{Errno, Fault, Stage, StageSet, StepFailure};
 use sandbox_fs::LandlockPlan;
 
 use super::chain::{Child, Confined, Step, Unprivileged, apply, in_stage};
-use crate::sys::process::prctl;
+use crate::sys::{descriptors::eventfd_wait, process::prctl};
 
 pub(crate) const SET_NO_NEW_PRIVS: u16 = 0;
 pub(crate) const VERIFY_NO_NEW_PRIVS: u16 = 1;
 
 impl Child<Unprivileged> {
-    /// Gives up what `execve(2)` could bring back, and enters the Landlock domain where there is one.
+    /// Waits at the gate until the root stands and init is sealed, gives up what `execve(2)` could bring back, and enters
+    /// the Landlock domain where there is one.
     ///
     /// # Errors
-    /// [`Stage::NoNewPrivs`], [`Stage::Landlock`].
+    /// [`Stage::Gate`], [`Stage::NoNewPrivs`], [`Stage::Landlock`].
     pub fn confine(self, landlock: Option<&LandlockPlan>) -> Step<Confined> {
+        let opened = eventfd_wait(self.gate()).map_err(Fault::at(0));
+        in_stage(Stage::Gate, opened)?;
         no_new_privs()?;
         let entered = landlock.map_or(Ok(StageSet::empty()), apply)?;
-        Ok(self.next(Stage::NoNewPrivs.set() | entered))
+        Ok(self.next(Stage::Gate.set() | Stage::NoNewPrivs.set() | entered))
     }
 }
 

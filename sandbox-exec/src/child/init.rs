@@ -25,18 +25,24 @@ use sandbox_core::{
     sys::{exit_now, monotonic_ns, send_record},
 };
 
-use super::ChildChannel;
+use super::{ChildChannel, chain::Frame};
 use crate::{
     plan::InitPlan,
     process::capabilities::CapabilityDrop,
     sys::{
         descriptors::{close_all_but, eventfd_signal, poll, read},
+        message::send_descriptor,
         process::{prctl, reap},
     },
 };
 
 pub(crate) const SIGNALS: u16 = 0;
 pub(crate) const CLONE: u16 = 1;
+pub(crate) const RECEIVE_ENTRY: u16 = 2;
+
+/// Operations of [`Stage::Root`] that are this crate's own, after all of the tree's.
+pub(crate) const SEND_KEPT: u16 = u16::MAX;
+pub(crate) const RECEIVE_TREES: u16 = u16::MAX - 1;
 
 pub(crate) const SEAL_DESCRIPTORS: u16 = 32;
 pub(crate) const SEAL_NO_NEW_PRIVS: u16 = 33;
@@ -45,7 +51,19 @@ pub(crate) const SEAL_GATE: u16 = 35;
 /// Added to the indices of the capability drop, which follow those of the ids.
 pub(crate) const SEAL_CAPABILITIES: u16 = 16;
 
-/// init after the second clone. It still holds the embedder's memory, so nothing of it may be within the payload's reach:
+/// Finishes the root when the run has come, and sends its kept directories home.
+fn finish_root(channel: ChildChannel, frame: Frame<'_>) -> Result<(), Fault> {
+    let Frame { plan, frame } = frame;
+    let trees = channel.receive_trees().map_err(Fault::at(RECEIVE_TREES))?;
+    frame.finish(trees.as_slice())?;
+    for index in 0..plan.kept_len() {
+        let kept = plan.open_kept(index)?;
+        send_descriptor(channel.status, kept).map_err(Fault::at(SEND_KEPT))?;
+    }
+    Ok(())
+}
+
+/// init when the root stands. It still holds the embedder's memory, so nothing of it may be within the payload's reach:
 /// no descriptor but its own, no capability, not the payload's uid, not dumpable. Only then does the gate open.
 fn seal(channel: ChildChannel, plan: &InitPlan, signals: c_int) -> Result<(), Fault> {
     let mut keep = [channel.status, channel.gate, channel.supervisor, signals];
@@ -74,20 +92,24 @@ fn seal(channel: ChildChannel, plan: &InitPlan, signals: c_int) -> Result<(), Fa
 pub(super) fn run(
     channel: ChildChannel,
     plan: &InitPlan,
+    frame: Frame<'_>,
     proved: StageSet,
     signals: c_int,
     payload: c_int,
 ) -> ! {
-    if let Err(fault) = seal(channel, plan, signals) {
-        let failure = StepFailure {
-            stage: Stage::Seal,
-            fault,
-        };
+    let in_stage = |stage| move |fault| StepFailure { stage, fault };
+    let ready = finish_root(channel, frame)
+        .map_err(in_stage(Stage::Root))
+        .and_then(|()| seal(channel, plan, signals).map_err(in_stage(Stage::Seal)));
+    if let Err(failure) = ready {
         // Nothing follows but the exit, whether or not anyone reads this.
         _ = send_record(channel.status, Record::Failed(Process::Init, failure));
         exit_now(1);
     }
-    let proof = Record::Proved(Process::Init, proved | Stage::Seal.set());
+    let proof = Record::Proved(
+        Process::Init,
+        proved | Stage::Root.set() | Stage::Seal.set(),
+    );
     if send_record(channel.status, proof).is_err() {
         exit_now(1);
     }

@@ -35,6 +35,7 @@
 pub(crate) mod chain;
 pub(crate) mod confine;
 pub(crate) mod init;
+pub(crate) mod run;
 
 use core::{convert::Infallible, ffi::c_int};
 
@@ -44,8 +45,8 @@ use sandbox_core::{
 };
 
 pub use chain::{
-    Attached, Child, Cloned, Confined, DangerousChild, Isolated, Joined, Limited, Released, Rooted,
-    Sealed, State, Step, Unprivileged,
+    Attached, Child, Cloned, Confined, DangerousChild, Frame, Framed, Isolated, Joined, Limited,
+    Released, Sealed, State, Step, Unprivileged,
 };
 
 use crate::{plan::Plan, sys::process::getpid};
@@ -75,15 +76,16 @@ pub type Chain = fn(Child<Cloned>, &Plan<'_>) -> Result<Infallible, StepFailure>
 /// The stage and operation that failed. It returns in no other case: init stays inside [`Child::fork_payload`], the payload
 /// becomes the program.
 pub fn standard_chain(child: Child<Cloned>, plan: &Plan<'_>) -> Result<Infallible, StepFailure> {
-    let confined = child
-        .await_release(plan.init)? //                 Child<Released>      shed the embedder, id maps written
-        .isolate(plan.namespaces)? //                 Child<Isolated>      lo up, host name
-        .enter_root(plan.root)? //                    Child<Rooted>        host tree detached
-        .fork_payload(plan.init, plan.cgroup, plan.namespaces)? // Child<Joined>  init stays, payload goes on
-        .attach_stdio(plan.stdio)? //                 Child<Attached>
-        .limit(plan.rlimits)? //                      Child<Limited>
-        .drop_privileges(plan.identity)? //           Child<Unprivileged>  groups, ids, five capability sets
-        .confine(plan.landlock)?; //                  Child<Confined>      no_new_privs, Landlock
+    let (framed, frame) = child
+        .await_release(plan.init)? //     Child<Released>      shed the embedder, id maps written
+        .isolate(plan.namespaces)? //     Child<Isolated>      lo up, host name
+        .frame_root(plan.root)?; //       Child<Framed>        the root without its binds
+    let confined = framed
+        .fork_payload(plan.init, frame, plan.namespaces)? // Child<Joined>  init stays, payload goes on
+        .attach_stdio()? //               Child<Attached>      the run has come
+        .limit(plan.rlimits)? //          Child<Limited>
+        .drop_privileges(plan.identity)? // Child<Unprivileged>  groups, ids, five capability sets
+        .confine(plan.landlock)?; //      Child<Confined>      init sealed, no_new_privs, Landlock
     let sealed = match plan.filter {
         Some(filter) => confined.seal(filter, plan.image)?,
         None => confined.dangerous().seal_unfiltered(plan.image)?,

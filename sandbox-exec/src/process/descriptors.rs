@@ -19,28 +19,22 @@
 )]
 
 use core::ffi::c_int;
-use std::os::fd::AsRawFd as _;
 
 use sandbox_core::{ChildStep, Fault, Stage};
 
-use crate::{stdio::StdioPlan, sys::descriptors::dup_onto};
+use crate::sys::descriptors::dup_onto;
 
-impl StdioPlan {
-    /// The numbers of the three ends.
-    pub(crate) fn raw(&self) -> [c_int; 3] {
-        let [stdin, stdout, stderr] = &self.ends;
-        [stdin.as_raw_fd(), stdout.as_raw_fd(), stderr.as_raw_fd()]
-    }
-}
+/// What becomes 0, 1 and 2. All three are above 2, so none is overwritten before its turn.
+#[derive(Debug)]
+pub(crate) struct Streams(pub(crate) [c_int; 3]);
 
 // SAFETY: system calls on plain values; no allocation, lock or panic, nothing is written through `self`.
 #[expect(unsafe_code, reason = "the promise of an async-signal-safe step")]
-unsafe impl ChildStep for StdioPlan {
+unsafe impl ChildStep for Streams {
     const STAGE: Stage = Stage::Stdio;
 
-    /// The three sources were lifted above 2, so none is overwritten before its turn.
     fn apply(&self) -> Result<(), Fault> {
-        for ((index, target), fd) in (0_u16..).zip(0..).zip(self.raw()) {
+        for ((index, target), fd) in (0_u16..).zip(0..).zip(self.0) {
             dup_onto(fd, target).map_err(Fault::at(index))?;
         }
         Ok(())

@@ -4,7 +4,7 @@
 //! operations are in [`crate::explain`], which may format.
 
 pub(crate) mod capabilities;
-mod descriptors;
+pub(crate) mod descriptors;
 pub(crate) mod identity;
 pub(crate) mod rlimits;
 pub(crate) mod session;

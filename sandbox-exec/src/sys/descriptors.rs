@@ -26,7 +26,7 @@ use core::{
 use std::os::fd::{FromRawFd as _, OwnedFd};
 
 use sandbox_core::{
-    Errno, Record,
+    Errno,
     sys::{check, check_int, retry},
 };
 
@@ -66,6 +66,17 @@ pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     check_int(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) })?;
     let [read, write] = fds.map(own);
     Ok((above_stdio(read)?, above_stdio(write)?))
+}
+
+/// The same open file at a number above 2, close-on-exec, in the child, which owns nothing. The old number is closed.
+pub(crate) fn lift_above_stdio(fd: c_int) -> Result<c_int, Errno> {
+    if fd > 2 {
+        return Ok(fd);
+    }
+    // SAFETY: plain integers.
+    let lifted = check_int(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })?;
+    close(fd)?;
+    Ok(lifted)
 }
 
 /// A pair of connected sockets that keep messages whole, close-on-exec.
@@ -209,116 +220,4 @@ pub(crate) fn poll(fds: &mut [libc::pollfd], timeout: Option<Duration>) -> Resul
     let count = fds.len() as libc::nfds_t;
     // SAFETY: pointer and length of one live slice, a live or null timeout, no mask.
     check_int(unsafe { libc::ppoll(fds.as_mut_ptr(), count, timeout, core::ptr::null()) })
-}
-
-/// One descriptor in flight: a control message of exactly this layout, see cmsg(3).
-#[repr(C, align(8))]
-struct RightsMessage {
-    header: libc::cmsghdr,
-    fd: c_int,
-}
-
-fn rights_message(fd: c_int) -> RightsMessage {
-    RightsMessage {
-        header: libc::cmsghdr {
-            cmsg_len: core::mem::offset_of!(RightsMessage, fd).saturating_add(size_of::<c_int>()),
-            cmsg_level: libc::SOL_SOCKET,
-            cmsg_type: libc::SCM_RIGHTS,
-        },
-        fd,
-    }
-}
-
-/// What came over a socket of the box.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// A record.
-    Record([u8; Record::SIZE]),
-    /// A descriptor, with one byte of data.
-    Descriptor(OwnedFd),
-    /// One byte: the supervisor lets init go on.
-    Go,
-    /// The other side has closed.
-    End,
-    /// Nothing yet.
-    Empty,
-    /// Something that is neither.
-    Foreign,
-}
-
-/// Sends one descriptor with one byte of data.
-pub(crate) fn send_descriptor(socket: c_int, fd: c_int) -> Result<(), Errno> {
-    let mut byte = 0_u8;
-    let mut data = libc::iovec {
-        iov_base: (&raw mut byte).cast(),
-        iov_len: 1,
-    };
-    let mut control = rights_message(fd);
-    // SAFETY: an all-zero msghdr is valid: no name, no data, no control.
-    let mut header: libc::msghdr = unsafe { core::mem::zeroed() };
-    header.msg_iov = &raw mut data;
-    header.msg_iovlen = 1;
-    header.msg_control = (&raw mut control).cast();
-    header.msg_controllen = size_of::<RightsMessage>();
-    // SAFETY: the header points at one live byte and one live control message of the stated size.
-    retry(|| check(unsafe { libc::sendmsg(socket, &raw const header, libc::MSG_NOSIGNAL) as i64 }))
-        .map(drop)
-}
-
-/// Sends the byte that lets init go on.
-pub(crate) fn send_go(socket: c_int) -> Result<(), Errno> {
-    let byte = 0_u8;
-    retry(|| {
-        // SAFETY: one live byte.
-        check(unsafe { libc::send(socket, (&raw const byte).cast(), 1, libc::MSG_NOSIGNAL) as i64 })
-    })
-    .map(drop)
-}
-
-/// Receives one message, if there is one.
-pub(crate) fn receive(socket: c_int) -> Result<Message, Errno> {
-    let mut bytes = [0_u8; Record::SIZE];
-    let mut data = libc::iovec {
-        iov_base: bytes.as_mut_ptr().cast(),
-        iov_len: bytes.len(),
-    };
-    let mut control = rights_message(-1);
-    // SAFETY: an all-zero msghdr is valid.
-    let mut header: libc::msghdr = unsafe { core::mem::zeroed() };
-    header.msg_iov = &raw mut data;
-    header.msg_iovlen = 1;
-    header.msg_control = (&raw mut control).cast();
-    header.msg_controllen = size_of::<RightsMessage>();
-    let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
-    let mut take = || {
-        retry(|| {
-            // SAFETY: the header points at live, writable buffers of the stated sizes.
-            check(unsafe { libc::recvmsg(socket, &raw mut header, flags) as i64 })
-        })
-    };
-    let is_reset = |result: &Result<i64, Errno>| matches!(result, Err(errno) if errno.raw() == libc::ECONNRESET);
-    let mut n = take();
-    if is_reset(&n) {
-        // A peer that died with unread data of ours resets the connection. That is told once, and before what the peer
-        // had still sent.
-        n = take();
-    }
-    let n = match n {
-        Err(errno) if errno.raw() == libc::EAGAIN => return Ok(Message::Empty),
-        Err(errno) if errno.raw() == libc::ECONNRESET => return Ok(Message::End),
-        other => other?,
-    };
-    let carries_rights = header.msg_controllen > 0
-        && control.header.cmsg_level == libc::SOL_SOCKET
-        && control.header.cmsg_type == libc::SCM_RIGHTS
-        && control.fd >= 0;
-    if carries_rights {
-        return Ok(Message::Descriptor(own(control.fd)));
-    }
-    Ok(match usize::try_from(n) {
-        Ok(0) => Message::End,
-        Ok(1) => Message::Go,
-        Ok(Record::SIZE) => Message::Record(bytes),
-        _ => Message::Foreign,
-    })
 }

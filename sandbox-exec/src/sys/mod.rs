@@ -3,6 +3,7 @@
 
 pub(crate) mod credentials;
 pub(crate) mod descriptors;
+pub(crate) mod message;
 pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod signals;

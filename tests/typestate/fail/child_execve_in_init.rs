@@ -1,10 +1,10 @@
 //! The program as PID 1, with all privileges.
 use sandbox_exec::{
     Plan,
-    child::{Child, Rooted},
+    child::{Child, Framed},
 };
 
-pub fn wrong(child: Child<Rooted>, plan: &Plan<'_>) {
+pub fn wrong(child: Child<Framed>, plan: &Plan<'_>) {
     let _ = child.execve(plan.image);
 }
 

@@ -1,11 +1,11 @@
-//! There is no way back: the tree cannot be entered twice.
+//! There is no way back: the tree cannot be made twice.
 use sandbox_exec::{
     Plan,
-    child::{Child, Rooted},
+    child::{Child, Framed},
 };
 
-pub fn wrong(child: Child<Rooted>, plan: &Plan<'_>) {
-    let _ = child.enter_root(plan.root);
+pub fn wrong(child: Child<Framed>, plan: &Plan<'_>) {
+    let _ = child.frame_root(plan.root);
 }
 
 fn main() {}

@@ -1,11 +1,8 @@
 //! PID 1 would get the program's streams.
-use sandbox_exec::{
-    Plan,
-    child::{Child, Rooted},
-};
+use sandbox_exec::child::{Child, Framed};
 
-pub fn wrong(child: Child<Rooted>, plan: &Plan<'_>) {
-    let _ = child.attach_stdio(plan.stdio);
+pub fn wrong(child: Child<Framed>) {
+    let _ = child.attach_stdio();
 }
 
 fn main() {}

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use sandbox_exec::{
     Plan,
     child::{
-        Attached, Chain, Child, Cloned, Confined, Isolated, Joined, Limited, Released, Rooted, Sealed,
+        Attached, Chain, Child, Cloned, Confined, Frame, Framed, Isolated, Joined, Limited, Released, Sealed,
         Unprivileged,
     },
     core::StepFailure,
@@ -13,9 +13,9 @@ use sandbox_exec::{
 fn chain(child: Child<Cloned>, plan: &Plan<'_>) -> Result<Infallible, StepFailure> {
     let released: Child<Released> = child.await_release(plan.init)?;
     let isolated: Child<Isolated> = released.isolate(plan.namespaces)?;
-    let rooted: Child<Rooted> = isolated.enter_root(plan.root)?;
-    let joined: Child<Joined> = rooted.fork_payload(plan.init, plan.cgroup, plan.namespaces)?;
-    let attached: Child<Attached> = joined.attach_stdio(plan.stdio)?;
+    let (framed, frame): (Child<Framed>, Frame<'_>) = isolated.frame_root(plan.root)?;
+    let joined: Child<Joined> = framed.fork_payload(plan.init, frame, plan.namespaces)?;
+    let attached: Child<Attached> = joined.attach_stdio()?;
     let limited: Child<Limited> = attached.limit(plan.rlimits)?;
     let unprivileged: Child<Unprivileged> = limited.drop_privileges(plan.identity)?;
     let confined: Child<Confined> = unprivileged.confine(plan.landlock)?;

@@ -1,0 +1,199 @@
+//! A box that is made before its run: it waits without a trace in the outcome, and goes with whoever made it.
+
+use std::{
+    fs,
+    os::fd::AsFd as _,
+    thread,
+    time::{Duration, Instant},
+};
+
+use sandbox_exec::{Error, MountFlags, Output, Prepared, Reading, Sandbox, Stage, Stdin, Verdict};
+use sandbox_test_support::{
+    Fork, boxes, host, in_child,
+    leaks::{self, Snapshot},
+    sys,
+    watch::Watched,
+};
+
+const NEEDS: [&str; 3] = ["root", "memory", "pids"];
+
+fn prepare(sandbox: &Sandbox) -> Prepared {
+    sandbox
+        .prepare()
+        .unwrap_or_else(|error| panic!("{}", boxes::full(&error)))
+}
+
+fn capture() -> Output {
+    Output::Capture { keep: boxes::KEEP }
+}
+
+/// The run of a prepared box.
+fn finish(prepared: Prepared) -> sandbox_exec::Finished {
+    prepared
+        .spawn(Stdin::Null, capture(), capture())
+        .and_then(sandbox_exec::Running::wait)
+        .unwrap_or_else(|error| panic!("{}", boxes::full(&error)))
+}
+
+/// Waits until init and payload of every box of this process are there.
+fn await_processes(count: usize) -> Watched {
+    let deadline = Instant::now() + host::patience(5_000);
+    loop {
+        let watched = Watched::boxes_of(std::process::id());
+        if watched.count() == count {
+            return watched;
+        }
+        assert!(Instant::now() < deadline, "{} processes", watched.count());
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn the_time_before_the_run_is_not_the_runs() {
+    if !host::has(&NEEDS) {
+        return;
+    }
+    in_child(|| {
+        let wall = host::patience(500);
+        let limits = boxes::limits().wall_time(wall);
+        let sandbox = boxes::builder(limits)
+            .command(&boxes::command(&["exit"]))
+            .expect("compiles");
+        let prepared = prepare(&sandbox);
+        thread::sleep(wall * 3);
+        let outcome = finish(prepared).outcome;
+        assert_eq!(outcome.judgement.verdict, Verdict::Ok, "{outcome:?}");
+        assert!(outcome.evidence.wall_time < wall);
+        let Reading::Value(cpu) = outcome.evidence.cpu_time else {
+            panic!("{:?}", outcome.evidence.cpu_time)
+        };
+        assert!(cpu < wall);
+        let mut proved = outcome.evidence.proved;
+        proved.push(Stage::Landlock);
+        proved.sort_unstable();
+        assert_eq!(proved, Stage::ALL, "nobody asks for Landlock");
+    });
+}
+
+#[test]
+fn several_wait_at_once_and_each_has_its_own_run() {
+    if !host::has(&NEEDS) {
+        return;
+    }
+    in_child(|| {
+        let before = Snapshot::take();
+        let sandbox = boxes::sandbox(&["cat"]);
+        let first = prepare(&sandbox);
+        let second = prepare(&sandbox);
+        let watched = await_processes(4);
+        let said = |prepared: Prepared, text: &str| {
+            let input = Stdin::Bytes(text.into());
+            let running = prepared.spawn(input, capture(), capture());
+            let finished = running.and_then(sandbox_exec::Running::wait);
+            boxes::said(&finished.unwrap_or_else(|error| panic!("{}", boxes::full(&error))))
+        };
+        assert_eq!(said(second, "two"), "two");
+        assert_eq!(said(first, "one"), "one");
+        watched.assert_dead_within(Duration::ZERO);
+        drop((watched, sandbox));
+        Snapshot::take().assert_same(&before);
+    });
+}
+
+#[test]
+fn a_box_that_never_runs_leaves_nothing() {
+    if !host::has(&NEEDS) {
+        return;
+    }
+    in_child(|| {
+        let before = Snapshot::take();
+        let sandbox = boxes::sandbox(&["exit"]);
+        let prepared = prepare(&sandbox);
+        let watched = await_processes(2);
+        drop(prepared);
+        watched.assert_dead_within(Duration::ZERO);
+        drop((watched, sandbox));
+        Snapshot::take().assert_same(&before);
+    });
+}
+
+#[test]
+fn a_waiting_box_ends_with_the_embedder() {
+    if !host::has(&NEEDS) {
+        return;
+    }
+    let mut embedder = Fork::start(|pipe| {
+        let sandbox = boxes::sandbox(&["exit"]);
+        let _prepared = prepare(&sandbox);
+        drop(await_processes(2));
+        std::io::Write::write_all(pipe, b"x").expect("the test listens");
+        loop {
+            sys::pause();
+        }
+    });
+    assert_eq!(embedder.read(1), b"x");
+    let creator = embedder.pid().unsigned_abs();
+    let watched = Watched::boxes_of(creator);
+    assert_eq!(watched.count(), 2);
+    watched.assert_alive();
+    embedder.kill_by(libc::SIGKILL);
+    watched.assert_dead_within(host::patience(100));
+    // The next embedder removes the cgroup, which the dead one still owns for a moment.
+    let deadline = Instant::now() + host::patience(2_000);
+    while !leaks::cgroups_of(creator).is_empty() {
+        assert!(Instant::now() < deadline, "the cgroups stay");
+        in_child(|| drop(boxes::sandbox(&["exit"])));
+    }
+}
+
+#[test]
+fn what_is_written_before_the_run_is_read_in_it() {
+    if !host::has(&NEEDS) {
+        return;
+    }
+    let file = std::env::temp_dir().join(format!("sandbox-tests-{}-late", std::process::id()));
+    fs::write(&file, "early").expect("a fresh name");
+    in_child(|| {
+        let sandbox = Sandbox::builder()
+            .root(boxes::root().bind(&file, "file", MountFlags::empty()))
+            .identity(boxes::identity())
+            .limits(boxes::limits())
+            .policy(sandbox_exec::Policy::judge())
+            .command(&boxes::command(&["read", "/file"]))
+            .expect("compiles");
+        let prepared = prepare(&sandbox);
+        fs::write(&file, "late").expect("own file");
+        assert!(boxes::said(&finish(prepared)).contains("late"));
+    });
+    fs::remove_file(&file).expect("own file");
+}
+
+#[test]
+fn what_fails_while_it_waits_is_told_at_the_run() {
+    if !host::has(&NEEDS) {
+        return;
+    }
+    in_child(|| {
+        let before = Snapshot::take();
+        let sandbox = boxes::builder(boxes::limits())
+            .command(&boxes::command(&["exit"]).work_dir("/nowhere"))
+            .expect("compiles");
+        let prepared = prepare(&sandbox);
+        match prepared.spawn(Stdin::Null, capture(), capture()) {
+            Err(Error::Setup(failure)) => assert_eq!(failure.stage, Stage::WorkDir),
+            other => panic!("{other:?}"),
+        }
+        drop(sandbox);
+        let sandbox = boxes::sandbox(&["exit"]);
+        let prepared = prepare(&sandbox);
+        let watched = await_processes(2);
+        watched.kill();
+        assert!(sys::readable(prepared.as_fd(), host::patience(5_000)));
+        match prepared.spawn(Stdin::Null, capture(), capture()) {
+            Err(Error::Vanished) => {}
+            other => panic!("{other:?}"),
+        }
+        drop((watched, sandbox));
+        Snapshot::take().assert_same(&before);
+    });
+}
