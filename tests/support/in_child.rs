@@ -91,9 +91,14 @@ impl Fork {
     }
 
     /// Sends a signal that ends the child; returns when it is gone.
-    pub fn kill_by(mut self, signal: i32) {
-        self.reaped = true;
+    pub fn kill_by(self, signal: i32) {
         sys::kill(self.pid, signal);
+        self.ends_by(signal);
+    }
+
+    /// Waits until a signal from elsewhere has ended the child.
+    pub fn ends_by(mut self, signal: i32) {
+        self.reaped = true;
         let ended_by = sys::wait(self.pid) & 0x7f;
         assert_eq!(ended_by, signal, "ended by the signal");
     }

@@ -111,6 +111,20 @@ impl Snapshot {
     }
 }
 
+/// The children of the calling process, adopted orphans included.
+#[must_use]
+pub fn children() -> Vec<i32> {
+    let tasks = list("/proc/self/task");
+    let files = tasks
+        .iter()
+        .map(|task| read(format!("/proc/self/task/{task}/children")));
+    let pids = files.flat_map(|text| {
+        let pids = text.split_whitespace().map(|pid| pid.parse());
+        pids.collect::<Result<Vec<_>, _>>().expect("numbers")
+    });
+    pids.collect()
+}
+
 /// Waits until the calling thread is the only one. A join returns when a thread has nothing more to do in user space; the
 /// kernel lists it for a moment longer.
 pub fn await_single_thread() {

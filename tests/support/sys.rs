@@ -98,6 +98,12 @@ pub fn write_all(fd: c_int, mut bytes: &[u8]) {
     }
 }
 
+/// Stops this process until another one lets it go on.
+pub fn stop_self() {
+    // SAFETY: takes a number.
+    check("raise", unsafe { libc::raise(libc::SIGSTOP) }.into());
+}
+
 /// pause(2): until a signal comes that has a handler, or that ends the process.
 pub fn pause() {
     // SAFETY: no arguments.
@@ -224,6 +230,18 @@ pub fn prctl(option: c_int, value: c_ulong) -> c_int {
     let ret = unsafe { libc::prctl(option, value, 0, 0, 0) };
     check("prctl", ret.into());
     ret
+}
+
+/// Reaps whatever has ended, of every kind.
+pub fn reap_all() {
+    loop {
+        let flags = libc::__WALL | libc::WNOHANG;
+        // SAFETY: no status is asked for.
+        let ret = unsafe { libc::waitpid(-1, core::ptr::null_mut(), flags) };
+        if ret <= 0 {
+            return;
+        }
+    }
 }
 
 /// Waits for any child, one that was cloned without an exit signal too, as an embedder with an init's duties does.
