@@ -9,7 +9,7 @@ use std::{
 
 use sandbox_exec::{
     Bytes, CgroupParent, Command, Identity, KeptDir, KillReason, Limits, MountFlags, Outcome,
-    Output, Policy, Quota, RootSpec, Sandbox, Stdin,
+    Output, Policy, Quota, RootSpec, Sandbox, Stdin, UidPool,
 };
 
 use crate::{language::toolchain::Bind, signals::Interrupt, slot::Slot};
@@ -112,13 +112,19 @@ pub(crate) enum RunError {
 #[derive(Debug, Clone)]
 pub(crate) struct Runner {
     parent: CgroupParent,
+    /// Where boxes get their user ids from; `None` for a judge that may not give any.
+    pool: Option<UidPool>,
     interrupt: Interrupt,
 }
 
 impl Runner {
-    /// A runner whose boxes have their cgroups below `parent` and end when `interrupt` says so.
-    pub(crate) fn new(parent: CgroupParent, interrupt: Interrupt) -> Self {
-        Self { parent, interrupt }
+    /// A runner whose boxes have their cgroups below `parent`, their user ids from `pool`, and end when `interrupt` says so.
+    pub(crate) fn new(parent: CgroupParent, pool: Option<UidPool>, interrupt: Interrupt) -> Self {
+        Self {
+            parent,
+            pool,
+            interrupt,
+        }
     }
 
     /// Runs one program to its end.
@@ -178,9 +184,12 @@ impl Runner {
         for (name, value) in &spec.env {
             command = command.env(name, value);
         }
-        Ok(Sandbox::builder()
-            .root(root)
-            .identity(Identity::new(slot.uid(), slot.uid()))
+        let builder = Sandbox::builder().root(root);
+        let builder = match &self.pool {
+            Some(pool) => builder.uid_pool(pool),
+            None => builder.identity(Identity::new(slot.uid(), slot.uid())),
+        };
+        Ok(builder
             .limits(spec.limits.clone())
             .policy(Policy::judge())
             .cgroup_parent(self.parent.clone())

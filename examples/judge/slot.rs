@@ -1,18 +1,22 @@
-//! Judging places: each runs one box at a time under a user id of its own.
+//! Judging places: each runs one box at a time.
 
 use std::{
     collections::VecDeque,
+    ops::RangeInclusive,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
 use crate::signals::Interrupt;
 
-/// First user id of the boxes. Outside of what distributions give to people and services.
-const FIRST_UID: u32 = 60_000;
+/// User ids of the boxes, of all judges on the machine. Outside of what distributions give to people and services.
+pub(crate) const UIDS: RangeInclusive<u32> = 60_000..=60_999;
 
-/// One place. Two boxes at the same time never share a user id, so neither can signal or trace the other even where a
-/// namespace were to fail.
+/// Where every judge on the machine locks the ids that its boxes have.
+pub(crate) const UID_LOCKS: &str = "/run/sandbox-judge-uids";
+
+/// One place. Where the judge is root, the pool of user ids keeps its boxes and those of other judges apart; elsewhere each
+/// place has a user id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot(u32);
 
@@ -22,7 +26,7 @@ impl Slot {
 
     /// User and group id of its boxes.
     pub(crate) fn uid(self) -> u32 {
-        FIRST_UID.saturating_add(self.0)
+        UIDS.start().saturating_add(self.0)
     }
 }
 

@@ -19,7 +19,7 @@ const PREFIX: &str = "sandbox-judge-";
 #[derive(Debug)]
 pub(crate) struct Workspace {
     directory: TempDir,
-    _lock: File,
+    lock: File,
     next: AtomicU32,
 }
 
@@ -27,18 +27,29 @@ impl Workspace {
     /// Makes the directory, and removes those whose judge is dead.
     pub(crate) fn create() -> io::Result<Self> {
         let base = env::temp_dir();
-        let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&base)?;
-        let lock = File::open(directory.path())?;
-        lock.lock()?;
+        let (directory, lock) = loop {
+            let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&base)?;
+            // Until it is locked, another judge may take it for one that was left over.
+            if let Some(lock) = locked(directory.path(), File::lock)? {
+                break (directory, lock);
+            }
+        };
         let owner = lock.metadata()?.uid();
-        for left in left_over(&base, owner, directory.path())? {
+        for (left, lock) in left_over(&base, owner)? {
             fs::remove_dir_all(left)?;
+            // Held until now: whoever waited for it must find that the directory is gone.
+            drop(lock);
         }
         Ok(Self {
             directory,
-            _lock: lock,
+            lock,
             next: AtomicU32::new(0),
         })
+    }
+
+    /// The user that the judge is.
+    pub(crate) fn owner(&self) -> io::Result<u32> {
+        Ok(self.lock.metadata()?.uid())
     }
 
     /// A fresh directory, 0755: boxes are shown it, and their user id must be able to enter.
@@ -89,8 +100,8 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], executable: bool) -> io::Res
     fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
-/// Directories of dead judges of the same user. Others' names in a shared /tmp are none of our business.
-fn left_over(base: &Path, owner: u32, own: &Path) -> io::Result<Vec<PathBuf>> {
+/// Directories of dead judges of the same user, with their locks. Others' names in a shared /tmp are none of our business.
+fn left_over(base: &Path, owner: u32) -> io::Result<Vec<(PathBuf, File)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(base)?.flatten() {
         let path = entry.path();
@@ -99,49 +110,92 @@ fn left_over(base: &Path, owner: u32, own: &Path) -> io::Result<Vec<PathBuf>> {
             .to_str()
             .is_some_and(|name| name.starts_with(PREFIX));
         let is_ours = fs::symlink_metadata(&path).is_ok_and(|m| m.is_dir() && m.uid() == owner);
-        if named && is_ours && path != own && is_abandoned(&path) {
-            found.push(path);
+        if !named || !is_ours {
+            continue;
+        }
+        // A living judge holds the lock, and the kernel gives it back however that one ends.
+        let lock = locked(&path, |directory| {
+            directory.try_lock().map_err(io::Error::from)
+        });
+        if let Ok(Some(lock)) = lock {
+            found.push((path, lock));
         }
     }
     Ok(found)
 }
 
-fn is_abandoned(path: &Path) -> bool {
-    // A judge that has made its directory and not locked it yet has an empty one.
-    let is_empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
-    !is_empty && File::open(path).is_ok_and(|directory| directory.try_lock().is_ok())
+/// Opens and locks a directory; `None` where it was removed meanwhile.
+fn locked(path: &Path, lock: impl Fn(&File) -> io::Result<()>) -> io::Result<Option<File>> {
+    let gone = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(None),
+        _ => Err(error),
+    };
+    let directory = match File::open(path) {
+        Ok(directory) => directory,
+        Err(error) => return gone(error),
+    };
+    lock(&directory)?;
+    let held = directory.metadata()?;
+    match fs::metadata(path) {
+        Ok(named) if (named.dev(), named.ino()) == (held.dev(), held.ino()) => Ok(Some(directory)),
+        Ok(_) => Ok(None),
+        Err(error) => gone(error),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{left_over, make_parents, write_file};
+    use super::{left_over, locked, make_parents, write_file};
     use std::{
         fs::{self, File},
         os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     };
 
     #[test]
-    fn only_abandoned_directories_are_left_over() {
+    fn only_what_nobody_has_locked_is_left_over() {
         let base = tempfile::tempdir().unwrap();
         let owner = fs::metadata(base.path()).unwrap().uid();
         for name in [
             "sandbox-judge-dead",
+            "sandbox-judge-killed-at-once",
             "sandbox-judge-alive",
-            "sandbox-judge-new",
             "other",
         ] {
             fs::create_dir(base.path().join(name)).unwrap();
         }
-        for name in ["sandbox-judge-dead", "sandbox-judge-alive", "other"] {
-            fs::create_dir(base.path().join(name).join("0000-x")).unwrap();
-        }
+        fs::create_dir(base.path().join("sandbox-judge-dead/0000-x")).unwrap();
         let alive = File::open(base.path().join("sandbox-judge-alive")).unwrap();
         alive.lock().unwrap();
-        let own = base.path().join("sandbox-judge-own");
-        let found = left_over(base.path(), owner, &own).unwrap();
-        assert_eq!(found, [base.path().join("sandbox-judge-dead")]);
-        let stranger = left_over(base.path(), owner + 1, &own).unwrap();
-        assert!(stranger.is_empty());
+        let found = || -> Vec<_> {
+            let found = left_over(base.path(), owner).unwrap();
+            let mut names: Vec<_> = found
+                .iter()
+                .filter_map(|(path, _)| path.file_name())
+                .collect();
+            names.sort();
+            names.into_iter().map(ToOwned::to_owned).collect()
+        };
+        assert_eq!(
+            found(),
+            ["sandbox-judge-dead", "sandbox-judge-killed-at-once"]
+        );
+        assert!(left_over(base.path(), owner + 1).unwrap().is_empty());
+        drop(alive);
+        assert_eq!(found().len(), 3);
+    }
+
+    #[test]
+    fn a_directory_that_was_removed_while_it_was_waited_for_is_not_locked() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("x");
+        assert!(locked(&path, File::lock).unwrap().is_none());
+        fs::create_dir(&path).unwrap();
+        assert!(locked(&path, File::lock).unwrap().is_some());
+        let replaced = locked(&path, |_| {
+            fs::remove_dir(&path)?;
+            fs::create_dir(&path)
+        });
+        assert!(replaced.unwrap().is_none());
     }
 
     #[test]

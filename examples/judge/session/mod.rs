@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use sandbox_exec::{Hierarchies, cgroup::Delegation};
+use sandbox_exec::{Hierarchies, UidPool, cgroup::Delegation};
 
 use crate::{
     build::{self, Built, Program},
@@ -27,7 +27,7 @@ use crate::{
     runner::{RunError, Runner},
     settings::Settings,
     signals::Interrupt,
-    slot::{Slot, work},
+    slot::{Slot, UID_LOCKS, UIDS, work},
     stage::Origin,
     submission::{self, Submission},
     timelimit::{self, MEASURING_CAP, Origin as TimeOrigin},
@@ -96,7 +96,10 @@ impl<'a> Session<'a> {
         let found = submission::discover(&package, &languages, &args.submissions)?;
         let settings = Settings::new(&package, args.tool_time_factor)?;
         let workspace = Workspace::create().map_err(Fatal::io("making a temporary directory"))?;
-        let runner = Runner::new(args.boxes_parent(), interrupt.clone());
+        let is_root = workspace.owner().map_err(Fatal::io("looking at it"))? == 0;
+        let pool = is_root.then(|| UidPool::open(UID_LOCKS, UIDS));
+        let pool = pool.transpose().map_err(RunError::from)?;
+        let runner = Runner::new(args.boxes_parent(), pool, interrupt.clone());
         let mut context = Context {
             package,
             settings,

@@ -1,7 +1,7 @@
 //! A judge that is stopped leaves no process, no cgroup and no file; one that is killed leaves them to the next.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::PathBuf,
     process::{Child, Command},
@@ -166,5 +166,42 @@ fn what_a_killed_judge_leaves_goes_with_the_next() {
     assert_eq!(judged.status(), Some(0), "{}", judged.stderr());
     for group in groups {
         assert!(!group.exists(), "{} is left", group.display());
+    }
+}
+
+/// The user ids of the submissions that run below `judge`, each of which is Python in a box's cgroup.
+fn uids(processes: &BTreeMap<u32, Vec<String>>) -> BTreeSet<String> {
+    let of = |pid: &u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+        let is_submission = line("Name:").is_some_and(|name| name.trim().starts_with("python3"));
+        let ids = line("Uid:")?.split_whitespace().collect::<BTreeSet<_>>();
+        let [one] = Vec::from_iter(ids)[..] else {
+            return None;
+        };
+        is_submission.then(|| one.to_owned())
+    };
+    processes.keys().filter_map(of).collect()
+}
+
+/// Two judges know nothing of each other but the directory with the locks of user ids.
+#[test]
+fn boxes_of_two_judges_never_share_a_user_id() {
+    if !host::has(&["root", "memory", "pids", "cpuacct"]) {
+        return;
+    }
+    let packages = [sleepy(), sleepy()];
+    let judges = packages
+        .each_ref()
+        .map(|package| package.command(&[]).spawn().unwrap());
+    let [first, second] = judges.each_ref().map(|judge| uids(&wait_for_box(judge)));
+    assert!(!first.is_empty() && !second.is_empty());
+    assert!(first.is_disjoint(&second), "{first:?} and {second:?}");
+    for judge in judges {
+        signal("-TERM", &judge);
+        assert_eq!(
+            judge.wait_with_output().unwrap().status.code(),
+            Some(128 + 15)
+        );
     }
 }
