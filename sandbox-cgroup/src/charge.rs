@@ -59,7 +59,8 @@ fn text(node: &Node, file: &str) -> Text {
     let mut open = node
         .open(file)
         .map_err(|error| error.errno().map_or(Unavailable::Malformed, failed))?;
-    let mut text = Vec::new();
+    // The kernel makes the whole text anew for each read, so there is room for all of it at once.
+    let mut text = Vec::with_capacity(8192);
     match open.read_to_end(&mut text) {
         Ok(_) => Ok(text),
         Err(error) => Err(Unavailable::Failed(Errno::from_io(&error))),
