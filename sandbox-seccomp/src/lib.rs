@@ -4,7 +4,7 @@
 //! process. Rules may name [groups](Group) of calls and ask for values of arguments, and later rules win, so that a policy is
 //! composed of a [`Preset`], what it shall allow as well, and what it shall refuse. [`Policy::explain`] and
 //! [`Policy::effective`] show what came of it. [`Policy::prepare`] turns it into a [`Filter`] in the parent; the child installs that by one call
-//! ([`ChildStep::apply`](sandbox_core::ChildStep::apply)).
+//! ([`ChildStep::apply`](sandbox_core::ChildStep::apply)). Compiling takes longer than installing: do it once per policy.
 //!
 //! What every filter of this crate does, whatever the policy says:
 //! * A call of a foreign architecture (`int 0x80` on `x86_64`) kills the process: numbers mean other calls there.
@@ -15,7 +15,10 @@
 //!
 //! The program is a balanced tree over the numbers, about eight comparisons deep for [`Policy::judge`]. Numbers whose
 //! decision needs no argument are decided without loading one, since the kernel (5.11) then caches "allowed" in a bitmap
-//! and does not run the filter at all.
+//! and does not run the filter at all. So no call is put nearer to the root than others: for allowed ones the tree is not run, and
+//! for the others ten comparisons more are below what can be measured (`fcntl` three deep in
+//! [`Policy::permissive_deny`] costs what it costs nine deep in [`Policy::judge`]). `cargo bench -p sandbox-seccomp` shows
+//! installation and calls, beside libseccomp's filters of the same policies.
 //!
 //! A filter is not a substitute for namespaces: it sees numbers, never the memory behind a pointer, so it cannot tell
 //! one path from another.
