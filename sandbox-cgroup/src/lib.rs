@@ -41,6 +41,8 @@ mod counter;
 mod delegation;
 mod entry;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hierarchy;
 mod host_limits;
 mod join;

@@ -44,6 +44,8 @@ mod error;
 mod evaluate;
 mod explain;
 mod filter;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod group;
 mod instruction;
 #[cfg(all(test, feature = "serde"))]
