@@ -48,7 +48,7 @@ impl Verdict {
             Box::CpuTimeLimit | Box::WallTimeLimit | Box::IdleTimeLimit => Self::TimeLimitExceeded,
             Box::MemoryLimit => Self::MemoryLimitExceeded,
             Box::ProcessLimit => Self::ProcessLimitExceeded,
-            Box::OutputLimit => Self::OutputLimitExceeded,
+            Box::OutputLimit | Box::DiskLimit => Self::OutputLimitExceeded,
             Box::SecurityViolation => Self::SecurityViolation,
             // Cancelled, Indeterminate, and what later versions of the library may add: never the contestant's fault.
             _ => Self::JudgeError,
@@ -167,6 +167,7 @@ mod tests {
             (Box::MemoryLimit, Class::Rte),
             (Box::ProcessLimit, Class::Rte),
             (Box::OutputLimit, Class::Rte),
+            (Box::DiskLimit, Class::Rte),
             (Box::SecurityViolation, Class::Rte),
         ] {
             assert_eq!(of(verdict, None).class(), Some(class), "{verdict:?}");

@@ -191,6 +191,20 @@ pub struct ControllerUse {
     pub version: HierarchyVersion,
 }
 
+/// What a place with a quota held when the run was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct DiskUse {
+    /// Space in use; holes are not counted.
+    pub bytes: Bytes,
+    /// Files, directories and links.
+    pub inodes: u64,
+    /// No block or no inode more fits. Not seen: a program that was refused and then removed what it had written, or that
+    /// asked for more at once than was left; and a new file on XFS, which is refused already where the most that it might
+    /// need does not fit.
+    pub full: bool,
+}
+
 /// What of landlock(7) held a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -295,6 +309,9 @@ pub struct Evidence {
     pub memory_by_rlimit: bool,
     /// The stages that init and payload reported as done before the program started.
     pub proved: Vec<Stage>,
+    /// For each kept directory that is a tmpfs of the box, in their order, and for each quota that the embedder added.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub disks: Vec<DiskUse>,
     /// What of Landlock the payload had put itself under; absent where none was asked for, or the kernel has none.
     #[cfg_attr(feature = "serde", serde(default = "not_requested"))]
     pub landlock: Reading<Landlocked>,
@@ -333,6 +350,7 @@ impl Evidence {
             supplementary_groups: 0,
             memory_by_rlimit: false,
             proved: Vec::new(),
+            disks: Vec::new(),
             landlock: Reading::Unavailable(Unavailable::NotRequested),
             controllers: Vec::new(),
         }

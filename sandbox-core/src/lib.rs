@@ -28,7 +28,7 @@ pub use cpus::{CpuSet, CpuSetError};
 pub use cstrings::{CStringArray, NulError};
 pub use errno::Errno;
 pub use evidence::{
-    Controller, ControllerUse, Evidence, Exit, HierarchyVersion, KillReason, Landlocked,
+    Controller, ControllerUse, DiskUse, Evidence, Exit, HierarchyVersion, KillReason, Landlocked,
     MemoryCharge, Reading, StreamEnd, StreamEvidence, Unavailable,
 };
 pub use host::{Host, HostError};

@@ -1,6 +1,6 @@
 //! From evidence to verdict: a pure table.
 
-use crate::{Evidence, Exit, KillReason, Limits, Reading};
+use crate::{DiskUse, Evidence, Exit, KillReason, Limits, Reading};
 
 /// What became of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub enum Verdict {
     ProcessLimit,
     /// Wrote more than allowed.
     OutputLimit,
+    /// Filled a disk to its quota and failed.
+    DiskLimit,
     /// Made a system call that the policy kills for.
     SecurityViolation,
     /// The embedding program killed the box.
@@ -66,6 +68,8 @@ pub enum Basis {
     ForeignForkDenied,
     /// The pids controller refused forks, and the payload failed.
     ForkDenied,
+    /// A quota had no room left, and the payload failed.
+    DiskFull,
     /// The payload's own exit status.
     ExitStatus,
     /// init could not report how the payload ended.
@@ -105,6 +109,13 @@ impl Outcome {
             judgement,
         }
     }
+
+    /// The same run with what a quota of the embedder's own held when it was over, judged anew.
+    #[must_use]
+    pub fn with_disk(mut self, disk: DiskUse) -> Self {
+        self.evidence.disks.push(disk);
+        Self::new(self.limits, self.evidence)
+    }
 }
 
 /// A row of the verdict table: the basis, and the verdict if this observation decides.
@@ -125,8 +136,9 @@ pub type Rule = (Basis, fn(&Evidence, &Limits) -> Option<Verdict>);
 /// | 9 | `Sigsys` | `SecurityViolation` | ended by `SIGSYS` |
 /// | 10 | `ForeignForkDenied` | `Indeterminate` | a fork was refused, the own limit never reached, and the payload did not exit with 0 |
 /// | 11 | `ForkDenied` | `ProcessLimit` | a fork was refused, and the payload did not exit with 0 |
-/// | 12 | `ExitStatus` | `Ok`, `RuntimeError` | init reported how the payload ended |
-/// | 13 | `NoExitReport` | `Indeterminate` | nothing else is known |
+/// | 12 | `DiskFull` | `DiskLimit` | a quota had no room for another block or inode, and the payload did not exit with 0 |
+/// | 13 | `ExitStatus` | `Ok`, `RuntimeError` | init reported how the payload ended |
+/// | 14 | `NoExitReport` | `Indeterminate` | nothing else is known |
 ///
 /// CPU and wall time decide by the final reading alone, which is never smaller than the one that led to a kill. Idle time
 /// can shrink: the kill itself costs CPU time. So there a kill that ended the payload decides as well. `SIGKILL` by itself
@@ -174,6 +186,9 @@ pub const RULES: &[Rule] = &[
     (Basis::ForkDenied, |e, _| {
         failed_after_denied_fork(e).then_some(Verdict::ProcessLimit)
     }),
+    (Basis::DiskFull, |e, _| {
+        (failed(e) && e.disks.iter().any(|disk| disk.full)).then_some(Verdict::DiskLimit)
+    }),
     (Basis::ExitStatus, |e, _| {
         e.exit.map(|exit| match exit {
             Exit::Code(0) => Verdict::Ok,
@@ -205,7 +220,11 @@ fn positive(reading: Reading<u64>) -> bool {
 }
 
 fn failed_after_denied_fork(evidence: &Evidence) -> bool {
-    positive(evidence.forks_denied) && evidence.exit.is_some_and(|exit| exit != Exit::Code(0))
+    positive(evidence.forks_denied) && failed(evidence)
+}
+
+fn failed(evidence: &Evidence) -> bool {
+    evidence.exit.is_some_and(|exit| exit != Exit::Code(0))
 }
 
 fn exceeds<T: PartialOrd>(measured: Option<T>, limit: Option<T>) -> bool {

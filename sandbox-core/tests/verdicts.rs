@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sandbox_core::{
-    Basis, Bytes, Evidence, Exit, KillReason, Limits, RULES, Reading, Verdict, judge,
+    Basis, Bytes, DiskUse, Evidence, Exit, KillReason, Limits, RULES, Reading, Verdict, judge,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,6 +36,14 @@ fn run(change: impl FnOnce(&mut Evidence)) -> Evidence {
     evidence.forks_denied = Reading::Value(0);
     change(&mut evidence);
     evidence
+}
+
+fn disk(full: bool) -> DiskUse {
+    DiskUse {
+        bytes: Bytes::mib(1),
+        inodes: 7,
+        full,
+    }
 }
 
 type Change = fn(&mut Evidence);
@@ -115,6 +123,15 @@ const DECIDES: &[(Basis, Change, Verdict)] = &[
             e.processes_peak = Reading::Value(4);
         },
         Verdict::ProcessLimit,
+    ),
+    (
+        Basis::DiskFull,
+        |e| {
+            e.exit = Some(Exit::Code(1));
+            e.disks.push(disk(false));
+            e.disks.push(disk(true));
+        },
+        Verdict::DiskLimit,
     ),
     (
         Basis::ExitStatus,

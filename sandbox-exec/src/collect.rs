@@ -87,6 +87,7 @@ impl Remains {
             other => other,
         };
         evidence.memory_by_rlimit = memory_by_rlimit && proof.stages.contains(Stage::Rlimits.set());
+        evidence.disks = status.kept.iter().filter_map(KeptDir::usage).collect();
         evidence.proved = (proof.stages | status.stages).stages().collect();
         let (stream, stdout) = stdout.into_evidence(killed_ns, status.ended_ns);
         evidence.stdout = stream;

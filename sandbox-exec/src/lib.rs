@@ -111,9 +111,9 @@ pub use sandbox_seccomp as seccomp;
 
 pub use sandbox_cgroup::{CgroupParent, Hierarchies};
 pub use sandbox_core::{
-    Basis, Bytes, Controller, ControllerUse, CpuSet, Errno, Evidence, Exit, HierarchyVersion, Host,
-    Judgement, KillReason, Landlocked, LimitError, Limits, MemoryCharge, Outcome, Reading, Stage,
-    StreamEnd, StreamEvidence, Unavailable, Verdict, judge,
+    Basis, Bytes, Controller, ControllerUse, CpuSet, DiskUse, Errno, Evidence, Exit,
+    HierarchyVersion, Host, Judgement, KillReason, Landlocked, LimitError, Limits, MemoryCharge,
+    Outcome, Reading, Stage, StreamEnd, StreamEvidence, Unavailable, Verdict, judge,
 };
 pub use sandbox_fs::{KeptDir, Landlock, MountFlags, Quota, Requester, RootSpec};
 pub use sandbox_ns::{IdRange, UserMap};

@@ -191,6 +191,19 @@ pub enum Error {
         /// Path on the host, as it stands in the rule.
         path: PathBuf,
     },
+    /// A quota of the filesystem cannot be set or read.
+    ///
+    /// `ESRCH`: it is off, or only counts. `ENOSYS`, `ENOTSUP`, `ENOTTY`: the kernel or the filesystem has none. `EPERM`: no
+    /// `CAP_SYS_ADMIN`.
+    #[error("cannot use {kind} quotas here: {call} failed; {}", quota_advice(kind, *source))]
+    Quota {
+        /// `user` or `project`.
+        kind: &'static str,
+        /// The system call.
+        call: &'static str,
+        /// The kernel's reason.
+        source: Errno,
+    },
     /// A kept file cannot be opened or read.
     ///
     /// `ELOOP`: a symbolic link in the path. `EXDEV`: the path leaves the kept directory. `ENXIO`, `EACCES`: a device
@@ -331,6 +344,21 @@ pub(crate) fn conflict(first: &Rule, second: &Rule, problem: Conflict) -> Error 
         first: Box::new(first.clone()),
         second: Box::new(second.clone()),
         problem,
+    }
+}
+
+fn quota_advice(kind: &str, errno: Errno) -> &'static str {
+    match (errno.raw(), kind) {
+        (libc::EPERM | libc::EACCES, _) => "it needs CAP_SYS_ADMIN over the host",
+        (libc::ESRCH | libc::ENOSYS | libc::EOPNOTSUPP | libc::ENOTTY | libc::EINVAL, "user") => {
+            "on ext4 run `tune2fs -O quota` on the unmounted device and mount with usrquota; mount xfs with uquota; \
+             a tmpfs is limited by its rule"
+        }
+        (libc::ESRCH | libc::ENOSYS | libc::EOPNOTSUPP | libc::ENOTTY | libc::EINVAL, _) => {
+            "on ext4 run `tune2fs -O quota,project -Q prjquota` on the unmounted device and mount with prjquota; \
+             mount xfs with pquota; a tmpfs is limited by its rule"
+        }
+        _ => "the kernel refused",
     }
 }
 

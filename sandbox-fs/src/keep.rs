@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use sandbox_core::{Bytes, Errno};
+use sandbox_core::{Bytes, DiskUse, Errno};
 
 use crate::{
     Error,
@@ -21,7 +21,7 @@ use crate::{
     error::Bound,
     give,
     source::{c_path, own},
-    sys::file,
+    sys::{file, quota},
 };
 
 /// A directory of a box, for the embedder, after all processes of the box are dead.
@@ -226,6 +226,26 @@ impl KeptDir {
     /// [`Error::TooLarge`]: the bounds were reached.
     pub fn chown(&self, from: u32, to: Owner, bounds: Bounds) -> Result<Owned, Error> {
         give::tree(self.reader()?, from, to, &mut Budget::new(bounds))
+    }
+
+    /// What the tmpfs that this directory lies on holds, and whether it is full; `None` where it lies on anything else.
+    #[must_use]
+    pub fn usage(&self) -> Option<DiskUse> {
+        let found = quota::statfs(self.0.as_raw_fd()).ok()?;
+        if found.f_type != libc::TMPFS_MAGIC {
+            return None;
+        }
+        let block = found.f_bsize.unsigned_abs();
+        Some(DiskUse {
+            bytes: Bytes::new(
+                found
+                    .f_blocks
+                    .saturating_sub(found.f_bfree)
+                    .saturating_mul(block),
+            ),
+            inodes: found.f_files.saturating_sub(found.f_ffree),
+            full: found.f_bfree == 0 || found.f_ffree == 0,
+        })
     }
 
     fn reader(&self) -> Result<OwnedFd, Error> {

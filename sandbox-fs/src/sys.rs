@@ -30,6 +30,7 @@ pub(crate) mod landlock;
 pub(crate) mod message;
 pub(crate) mod mount;
 pub(crate) mod process;
+pub(crate) mod quota;
 pub(crate) mod tree;
 
 /// The result of a call that returns a descriptor.

@@ -1,6 +1,8 @@
 //! Memory, disk, inodes, descriptors.
 
-use sandbox_exec::{Basis, Bytes, Finished, MountFlags, Quota, RootSpec, Verdict};
+use sandbox_exec::{
+    Basis, Bytes, Command, DiskUse, Exit, Finished, MountFlags, Quota, RootSpec, Verdict,
+};
 use sandbox_test_support::{Setup, assert_judged, boxes, in_child, outside, scene};
 
 use crate::can_run;
@@ -96,6 +98,37 @@ fn files_without_a_name_count_as_memory() {
 fn disk(quota: Quota) -> Setup {
     let root = |root: RootSpec| root.tmpfs("disk", quota, MountFlags::WRITABLE).keep("disk");
     Setup::new().root(root)
+}
+
+#[test]
+fn a_full_disk_is_told_from_a_failure_of_the_program() {
+    if !can_run() {
+        return;
+    }
+    let quota = Quota {
+        bytes: Bytes::mib(4),
+        inodes: 10,
+    };
+    let run = |script: &str| {
+        let command = Command::new("/bin/sh").args(["-c", script]);
+        boxes::finish(&disk(quota).sandbox_of(&command))
+    };
+    let full = run("head -c 32M /dev/zero >/disk/bomb");
+    assert_judged(&full, Verdict::DiskLimit, Basis::DiskFull);
+    let seen = full.outcome.evidence.disks[0];
+    assert_eq!((seen.bytes, seen.full), (Bytes::mib(4), true));
+
+    let spray = run("for n in 1 2 3 4 5 6 7 8 9 10; do : >/disk/$n || exit 1; done");
+    assert_judged(&spray, Verdict::DiskLimit, Basis::DiskFull);
+    assert_eq!(spray.outcome.evidence.disks[0].inodes, 10);
+
+    let room = run("head -c 1M /dev/zero >/disk/some; exit 3");
+    let verdict = Verdict::RuntimeError(Exit::Code(3));
+    assert_judged(&room, verdict, Basis::ExitStatus);
+    assert!(!room.outcome.evidence.disks[0].full, "the twin");
+    // A quota of the embedder's own joins in afterwards.
+    let judged = room.outcome.with_disk(DiskUse { full: true, ..seen });
+    assert_eq!(judged.judgement.verdict, Verdict::DiskLimit);
 }
 
 #[test]

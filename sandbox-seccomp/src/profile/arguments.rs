@@ -199,7 +199,7 @@ const INIT: u64 = 1;
 // The numbers below are the same on all architectures of this crate.
 
 /// Commands of ioctl(2) from first to last that are refused.
-const IOCTLS: [(u64, u64); 4] = [
+const IOCTLS: [(u64, u64); 6] = [
     // TIOCSTI
     (0x5412, 0x5412),
     // TIOCLINUX
@@ -208,6 +208,9 @@ const IOCTLS: [(u64, u64); 4] = [
     (0x8901, 0x8902),
     // SIOCGIFBR and what follows it: bridges, VLANs, bonds, driver and private commands.
     (0x8940, 0x89ff),
+    // FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR: take a file out of its project, and so out of the quota.
+    (0x4008_6602, 0x4008_6602),
+    (0x401c_5820, 0x401c_5820),
 ];
 
 /// Commands of fcntl(2) from first to last that are allowed.

@@ -79,6 +79,8 @@ const FACTS: &[(&str, &[u64], Option<i32>)] = &[
     ("ioctl", &[0, 0x8933], Some(0)),           // SIOCGIFINDEX, of Java
     ("ioctl", &[0, 0x8940], Some(libc::EPERM)), // SIOCGIFBR: loads bridge
     ("ioctl", &[0, 0x8982], Some(libc::EPERM)), // SIOCGIFVLAN: loads 8021q
+    ("ioctl", &[0, 0x4008_6602], Some(libc::EPERM)), // FS_IOC_SETFLAGS
+    ("ioctl", &[0, 0x401c_5820], Some(libc::EPERM)), // FS_IOC_FSSETXATTR
     ("ioctl", &[0, 0x89a0], Some(libc::EPERM)), // SIOCBRADDBR
     // SO_REUSEADDR, SO_ATTACH_FILTER, SO_DETACH_FILTER, SO_INCOMING_CPU ...
     ("setsockopt", &[3, 1, 2], Some(0)),
