@@ -8,8 +8,8 @@ use std::{
 };
 
 use sandbox_exec::{
-    MountFlags, RootSpec,
-    fs::{FileMode, Rule},
+    Command, MountFlags, RootSpec,
+    fs::{FileMode, IdMapping, ProcView, Rule, Upper},
 };
 use sandbox_test_support::{Setup, boxes, host, outside};
 
@@ -172,4 +172,64 @@ fn two_boxes_share_no_scratch_space() {
     assert_eq!(said, format!("stat: errno {}\n", libc::ENOENT));
     let host: PathBuf = "/tmp/written".into();
     assert!(!host.exists(), "nor is it the host's");
+}
+
+/// Every kind of rule at once, in the whole box: what is made before the binds and what after them fits together.
+#[test]
+fn every_kind_of_rule_works_in_one_box() {
+    if !host::has(&["root", "memory", "pids", "cpuacct"]) {
+        return;
+    }
+    let [lower, judges, given] = [open_dir(), open_dir(), open_dir()];
+    let root_only = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(judges.path(), root_only).expect("our directory");
+    let open = fs::Permissions::from_mode(0o666);
+    fs::set_permissions(lower.path().join("file"), open).expect("our file");
+    let handle = fs::File::open(given.path()).expect("our directory");
+    let mut setup = Setup::new();
+    let shown = setup.identity.uid;
+    let overlay = Some(Upper::Memory(boxes::QUOTA));
+    setup = setup.root(|root| {
+        root.replace(Rule::Proc {
+            target: "proc".into(),
+            view: ProcView::Full,
+        })
+        .sysfs("sys")
+        .mask_kernel_files()
+        .devpts("dev/pts", 4)
+        .symlink("dev/ptmx", "pts/ptmx")
+        .shm(boxes::QUOTA)
+        .overlay([lower.path()], overlay, "over", MountFlags::empty())
+        .tmpfs("scratch", boxes::QUOTA, MountFlags::WRITABLE)
+        .bind(lower.path(), "scratch/below", MountFlags::NOEXEC)
+        .mask("scratch/below/file")
+        .bind_open(handle.into(), "given", MountFlags::WRITABLE)
+        .rule(Rule::IdmappedBind {
+            source: judges.path().into(),
+            target: "judges".into(),
+            flags: MountFlags::empty(),
+            ids: IdMapping {
+                stored: 0,
+                shown,
+                count: 1,
+            },
+        })
+    });
+    let script = "set -e
+        echo new >/over/new; echo changed >/over/file; cat /over/file
+        cat /scratch/below/file; cat /judges/file
+        echo out >/given/out; echo shm >/dev/shm/x
+        test -d /sys/kernel; test ! -e /proc/sys/kernel; test -c /dev/ptmx
+        ! echo x >/scratch/below/y; ! ls /proc/1";
+    let finished = boxes::finish(&setup.sandbox_of(&Command::new("/bin/sh").args(["-c", script])));
+    let said = String::from_utf8_lossy(&finished.stdout).into_owned();
+    assert_eq!(
+        said,
+        "changed\nx",
+        "{}",
+        String::from_utf8_lossy(&finished.stderr)
+    );
+    assert_eq!(fs::read(lower.path().join("file")).expect("there"), b"x");
+    assert!(!lower.path().join("new").exists());
+    assert!(given.path().join("out").exists());
 }

@@ -269,6 +269,8 @@ impl<'a> Builder<'a> {
             }
         }
         let mounted = overlay.finish(attributes)?;
+        // The working directory was on the layers.
+        file::fchdir(self.root()?)?;
         file::close(place)?;
         self.attach_new(mounted, at)
     }
