@@ -107,6 +107,24 @@ fn time_until_alone_with(living: i32) -> Duration {
     }
 }
 
+/// The next start removes what these left. What another embedder on the machine is removing just then is left to that one.
+#[track_caller]
+fn collect(creators: &[u32]) {
+    let started = Instant::now();
+    loop {
+        drop(boxes::sandbox(&["exit"]));
+        let left: Vec<_> = creators
+            .iter()
+            .copied()
+            .flat_map(leaks::cgroups_of)
+            .collect();
+        if left.is_empty() {
+            return;
+        }
+        assert!(started.elapsed() < host::patience(2_000), "left: {left:?}");
+    }
+}
+
 fn await_box(embedder: &Fork) -> Watched {
     let watched = Watched::boxes_of(embedder.pid().unsigned_abs());
     assert_eq!(watched.count(), 2, "init and the program");
@@ -141,6 +159,7 @@ fn kill_everywhere(directory: &Path, seed: u64) {
     assert_eq!(living.read(1), b"x");
     let living_box = await_box(&living);
 
+    whole_life(directory).expect("a healthy host");
     let started = Instant::now();
     whole_life(directory).expect("a healthy host");
     // The moments are those of two whole lives, from the first call to what comes after the last.
@@ -166,20 +185,19 @@ fn kill_everywhere(directory: &Path, seed: u64) {
             took.push(time_until_alone_with(living.pid()));
         }
 
-        // The next start: the cgroups go, and the lock of the only uid is free.
-        let next = whole_life(directory);
-        let next = next.unwrap_or_else(|error| {
-            panic!(
-                "point {point}, {end:?} after {delay:?}: {}",
-                boxes::full(&error)
-            )
-        });
-        assert_eq!(next.outcome.judgement.verdict, Verdict::Ok);
-        let left: Vec<_> = creators.drain(..).flat_map(leaks::cgroups_of).collect();
-        assert!(
-            left.is_empty(),
-            "point {point}, {end:?} after {delay:?}: {left:?}"
-        );
+        collect(&creators);
+        creators.clear();
+        // Now and then the next start also runs, for which the lock of the only uid must be free; the next of the dying needs
+        // that too.
+        if point % 10 == 0 {
+            let next = whole_life(directory).unwrap_or_else(|error| {
+                panic!(
+                    "point {point}, {end:?} after {delay:?}: {}",
+                    boxes::full(&error)
+                )
+            });
+            assert_eq!(next.outcome.judgement.verdict, Verdict::Ok);
+        }
         living_box.assert_alive();
     }
     group.destroy().expect("nobody is in it");
