@@ -156,6 +156,8 @@ impl Running {
             handshake,
             stdout,
             stderr,
+            cgroup,
+            cpu_at_start,
             ..
         } = &mut self.start;
         if ready.status {
@@ -163,6 +165,8 @@ impl Running {
         }
         if ready.handshake {
             handshake.read()?;
+            // A copy of a large embedder can take longer to go than the start waits.
+            *cpu_at_start = cgroup.cpu_time();
         }
         if ready.stdout {
             stdout.read(buffer);
