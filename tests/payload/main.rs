@@ -9,6 +9,7 @@
 mod behave;
 mod inspect;
 mod kernel;
+mod measured;
 mod processes;
 mod programs;
 mod raw;
@@ -22,10 +23,11 @@ pub(crate) type Subcommand = (&'static str, fn(&[String]));
 /// The exit status for a payload that is used wrongly.
 const MISUSED: i32 = 97;
 
-const ALL: [&[Subcommand]; 6] = [
+const ALL: [&[Subcommand]; 7] = [
     behave::SUBCOMMANDS,
     inspect::SUBCOMMANDS,
     kernel::SUBCOMMANDS,
+    measured::SUBCOMMANDS,
     processes::SUBCOMMANDS,
     programs::SUBCOMMANDS,
     space::SUBCOMMANDS,
