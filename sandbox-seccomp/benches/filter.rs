@@ -187,6 +187,8 @@ fn subjects() -> Vec<Subject> {
         name: "no filter".to_owned(),
         program: Program::None,
     }];
+    // What the kernel takes for having a filter at all.
+    subjects.push(ours("allow everything", &Policy::deny_list()));
     for preset in Preset::ALL {
         subjects.push(ours(&format!("{preset:?}"), &Policy::from(preset)));
     }
