@@ -87,7 +87,7 @@ fn a_sleeper_is_ended() {
     assert_eq!(finished.outcome.evidence.kill, Some(KillReason::WallTime));
     assert!(started.elapsed() < limit() + host::patience(2000));
 
-    let twin = Setup::new().run(&["sleep", "600"]);
+    let twin = Setup::new().run(&["sleep", &enough()]);
     assert_judged(&twin, Verdict::Ok, Basis::ExitStatus);
     assert!(twin.outcome.evidence.wall_time > limit());
 }
