@@ -169,6 +169,9 @@ fn rlimit_operation(inner: &Inner, index: u16) -> String {
 fn advice(inner: &Inner, stage: Stage, fault: Fault) -> Option<&'static str> {
     match (stage, fault.errno.raw()) {
         (Stage::Root, _) => inner.root.advice(fault),
+        (Stage::Namespaces, libc::ENOSPC) => {
+            Some("a limit of user.max_*_namespaces is reached, or is 0: see sysctl user")
+        }
         (Stage::WorkDir, libc::ENOENT) if fault.index == chain::FIND_PROGRAM => {
             Some("no rule of the root brings this program into the box")
         }

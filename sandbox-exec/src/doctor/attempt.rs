@@ -178,7 +178,13 @@ fn namespaces(user_map: Option<UserMap>) -> Tried {
     }
     spec.user_map = user_map;
     match spec.prepare() {
-        Ok(plan) => in_copy(plan.clone_flags(), Work::Mounts, |pid| map(&plan, pid)),
+        Ok(plan) => {
+            // A box's init takes the network namespace itself.
+            let net = u64::from(libc::CLONE_NEWNET.unsigned_abs());
+            in_copy(plan.clone_flags() | net, Work::Mounts, |pid| {
+                map(&plan, pid)
+            })
+        }
         Err(error) => Tried::Untried(chain(&error)),
     }
 }
