@@ -165,10 +165,20 @@ impl Cgroup {
     /// Everything that was counted so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
+        self.usage_with(self.memory_charge())
+    }
+
+    /// What the memory group is charged with at this moment, by kind.
+    #[must_use]
+    pub fn memory_charge(&self) -> MemoryCharge {
+        charge::read(serving(&self.nodes, Controller::Memory))
+    }
+
+    fn usage_with(&self, memory_charge: MemoryCharge) -> Usage {
         Usage {
             cpu_time: self.cpu_time(),
             memory_peak: self.counters.memory_peak.read().map(Bytes::new),
-            memory_charge: charge::read(serving(&self.nodes, Controller::Memory)),
+            memory_charge,
             oom_kills: self.oom_kills(),
             memory_limit_hits: self.counters.memory_limit_hits(),
             forks_denied: self.counters.forks_denied.read(),
@@ -237,15 +247,20 @@ impl Cgroup {
 
     /// Reads the counters for the last time and removes the groups, if no process is in them any more; else does nothing.
     ///
-    /// A group that is still busy with the end of its last process stays for [`Cgroup::destroy`].
+    /// The memory group stays for [`Cgroup::destroy`]: what it is charged with goes with the mounts of the box, so its
+    /// [`Cgroup::memory_charge`] is read when the box is gone. So does a group that is still busy with the end of its
+    /// last process.
     pub fn retire(&mut self) -> Option<Usage> {
         let is_empty = |node: &Node| kill::members(&node.path).is_ok_and(|pids| pids.is_empty());
         if !self.nodes.iter().all(is_empty) {
             return None;
         }
         // Whoever is not in the groups cannot come into them: nothing moves the counters now.
-        let usage = self.usage();
-        self.nodes.iter_mut().for_each(Node::try_remove);
+        let charge = MemoryCharge::unavailable(Unavailable::NotRequested);
+        let usage = self.usage_with(charge);
+        let holds_memory = |node: &Node| node.controllers.contains(&Controller::Memory);
+        let others = self.nodes.iter_mut().filter(|node| !holds_memory(node));
+        others.for_each(Node::try_remove);
         Some(usage)
     }
 

@@ -66,7 +66,13 @@ impl Remains {
         let killed_ns = kill.map(|(_, ns)| ns);
         let end_ns = status.ended_ns.or(killed_ns).unwrap_or_else(monotonic_ns);
         let mut evidence = Evidence::empty(elapsed(proof.started_ns, end_ns));
-        let usage = usage.unwrap_or_else(|| cgroup.usage());
+        let usage = usage.map_or_else(
+            || cgroup.usage(),
+            |mut early| {
+                early.memory_charge = cgroup.memory_charge();
+                early
+            },
+        );
         evidence.exit = status.exit;
         evidence.kill = kill.map(|(reason, _)| reason);
         evidence.cpu_time = usage.cpu_time;
