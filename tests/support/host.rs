@@ -24,12 +24,13 @@ const CONTROLLERS: [(&str, Controller); 5] = [
 pub const CAP_SYS_RESOURCE: u32 = 24;
 
 /// What is no controller.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 6] = [
     "root",
     "cap_sys_resource",
     "own_kernel",
     "landlock",
     "uidmap",
+    "linux6.5",
 ];
 
 static DECLARED: OnceLock<BTreeSet<String>> = OnceLock::new();
@@ -82,6 +83,15 @@ fn declared() -> BTreeSet<String> {
     declared
 }
 
+/// Overlays by the new mount calls, idmapped tmpfs.
+fn is_linux_6_5() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|n| n.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(5))
+}
+
 /// Whether a helper of the package uidmap is there as it must be.
 fn is_set_user_id(program: &str) -> bool {
     let found = std::fs::metadata(format!("/usr/bin/{program}"));
@@ -122,6 +132,9 @@ fn found() -> BTreeSet<String> {
     let mut features = BTreeSet::new();
     if sys::effective_uid() == 0 {
         features.insert("root".to_owned());
+    }
+    if is_linux_6_5() {
+        features.insert("linux6.5".to_owned());
     }
     if sys::effective_capabilities() >> CAP_SYS_RESOURCE & 1 == 1 {
         features.insert("cap_sys_resource".to_owned());
