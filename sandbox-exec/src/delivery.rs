@@ -11,7 +11,7 @@ use sandbox_fs::RootInstance;
 
 use crate::{
     Error,
-    child::run::kind,
+    child::receive::kind,
     observed::{Handshake, Status},
     stdio::StdioPlan,
     sys::message,
@@ -59,7 +59,7 @@ fn sent(result: Result<(), Errno>) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use crate::{
-        child::{ChildChannel, run::kind},
+        child::{ChildChannel, receive::kind},
         sys::{
             descriptors::{close, eventfd, message_pair},
             message::send_many,

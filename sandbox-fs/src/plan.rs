@@ -222,26 +222,9 @@ impl RootInstance<'_> {
         let trees = self.trees.as_deref().unwrap_or_default();
         trees.iter().map(|tree| tree.as_raw_fd()).collect()
     }
-
-    /// See [`RootPlan::open_kept`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn open_kept(&self, index: usize) -> Result<RawFd, Fault> {
-        self.plan.open_kept(index)
-    }
 }
 
 impl RootPlan {
-    /// How many mounts [`RootInstance::descriptors`] has for these trees.
-    #[must_use]
-    pub fn received_len(&self, trees: Trees) -> usize {
-        match trees {
-            Trees::FromParent => self.binds.len(),
-            Trees::FromInit => 0,
-        }
-    }
-
     /// Opens a kept directory as a place (`O_PATH`), in init, in the finished tree. Async-signal-safe.
     ///
     /// The descriptor holds the directory's mount beyond the death of the box; pass it to the embedder for

@@ -35,7 +35,7 @@
 pub(crate) mod chain;
 pub(crate) mod confine;
 pub(crate) mod init;
-pub(crate) mod run;
+pub(crate) mod receive;
 
 use core::{convert::Infallible, ffi::c_int};
 

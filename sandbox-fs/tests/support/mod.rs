@@ -194,7 +194,10 @@ pub(crate) fn in_kept_box(spec: &RootSpec, inside: impl FnOnce()) -> KeptDir {
             if init == 0 {
                 end_with(|| {
                     instance.apply().expect("the tree can be built");
-                    let fd = instance.open_kept(0).expect("the kept directory is there");
+                    let fd = instance
+                        .plan()
+                        .open_kept(0)
+                        .expect("the kept directory is there");
                     inside();
                     theirs
                         .write_all(&fd.to_ne_bytes())
