@@ -80,7 +80,7 @@ pub struct Owned {
 }
 
 impl From<OwnedFd> for KeptDir {
-    /// Takes the descriptor that [`RootInstance::open_kept`](crate::RootInstance::open_kept) gave, or any directory of the
+    /// Takes the descriptor that [`RootPlan::open_kept`](crate::RootPlan::open_kept) gave in the box, or any directory of the
     /// host that a box could write to.
     fn from(fd: OwnedFd) -> Self {
         Self(fd)
