@@ -134,6 +134,12 @@ impl Policy {
         })
     }
 
+    /// The scheduling that init and every thread have anyhow.
+    pub(super) fn default_scheduling(self) -> Self {
+        let default = [eq(1, flags(libc::SCHED_OTHER))];
+        self.rule_if("sched_setscheduler", default, Action::Allow)
+    }
+
     pub(super) fn counted_memory(self) -> Self {
         let huge = |argument, flag| [masked(argument, flag, flag)];
         self.rule_if("mmap", huge(3, flags(libc::MAP_HUGETLB)), ENOMEM)

@@ -17,6 +17,7 @@ impl Policy {
     /// | `execve` | allowed | the start itself needs it after the filter, and a filter cannot count: what it executes has the same filter |
     /// | every socket call | kill, but for the report of a failed start | there is nobody to talk to |
     /// | signals to threads of the program | allowed, never to process 1 | `abort(3)`, `raise(3)`, the Go scheduler |
+    /// | `sched_setscheduler` | to `SCHED_OTHER`, which every process of the box has anyhow; else `ENOSYS` | Free Pascal asks for it at each thread that it makes, and has none without |
     /// | `kill` and other signals by process | `EPERM` | there is no other process |
     /// | `ioctl` | is it a terminal, how much is there to read, blocking or not; else `ENOTTY` | what the libraries ask |
     /// | `fcntl`, `prctl`, `prlimit64`, huge pages | as in [`Policy::judge`] | |
@@ -46,6 +47,8 @@ impl Policy {
             .because("there is no other process")
             .hands_off_init_by("tkill", &[0])
             .hands_off_init_by("tgkill", &[0, 1])
+            .default_scheduling()
+            .because("Free Pascal asks expressly for it at each thread that it makes")
             .rules(&["fork", "vfork", "clone", "execveat"], Action::Kill)
             .because("a solution is one process")
             .clone_of_threads(Action::Kill)

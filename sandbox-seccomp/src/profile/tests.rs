@@ -276,6 +276,9 @@ fn strict_compute_is_one_process_that_reads_and_prints() {
             ("tkill", &[1, 9], Some(libc::EPERM)),
             ("tgkill", &[1, 1, 9], Some(libc::EPERM)),
             ("kill", &[2, 9], Some(libc::EPERM)),
+            ("sched_setscheduler", &[2, 0], Some(0)), // SCHED_OTHER, by Free Pascal's threads
+            ("sched_setscheduler", &[2, 1], Some(libc::ENOSYS)), // SCHED_FIFO
+            ("sched_setscheduler", &[2, 0x4000_0000], Some(libc::ENOSYS)), // SCHED_RESET_ON_FORK
             ("prlimit64", &[1], Some(libc::EPERM)),
             ("fcntl", &[3, 1024, 1], Some(libc::EINVAL)),
             ("io_uring_setup", &[], Some(libc::ENOSYS)),
