@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{Bytes, Errno, Stage};
+use crate::{Bytes, DiskUse, Errno, Stage};
 
 /// A measurement, or why there is none. Absence never reads as zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub enum Unavailable {
     NoController,
     /// The kernel does not have the file that holds the reading.
     KernelTooOld,
+    /// The kernel keeps no count of this, or shows it only in the host's first network namespace.
+    NotCounted,
     /// The file was read, and its text was not what the kernel documents.
     Malformed,
     /// Reading failed.
@@ -191,20 +193,6 @@ pub struct ControllerUse {
     pub version: HierarchyVersion,
 }
 
-/// What a place with a quota held when the run was over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct DiskUse {
-    /// Space in use; holes are not counted.
-    pub bytes: Bytes,
-    /// Files, directories and links.
-    pub inodes: u64,
-    /// No block or no inode more fits. Not seen: a program that was refused and then removed what it had written, or that
-    /// asked for more at once than was left; and a new file on XFS, which is refused already where the most that it might
-    /// need does not fit.
-    pub full: bool,
-}
-
 /// What of landlock(7) held a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -312,6 +300,9 @@ pub struct Evidence {
     /// For each kept directory that is a tmpfs of the box, in their order, and for each quota that the embedder added.
     #[cfg_attr(feature = "serde", serde(default))]
     pub disks: Vec<DiskUse>,
+    /// For each quota of the run, in their order: what its holder had when no process of the run was left.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub quotas: Vec<Reading<DiskUse>>,
     /// What of Landlock the payload had put itself under; absent where none was asked for, or the kernel has none.
     #[cfg_attr(feature = "serde", serde(default = "not_requested"))]
     pub landlock: Reading<Landlocked>,
@@ -321,7 +312,7 @@ pub struct Evidence {
 
 /// Of evidence that was stored before there was such a reading.
 #[cfg(feature = "serde")]
-fn not_requested<T>() -> Reading<T> {
+pub(crate) fn not_requested<T>() -> Reading<T> {
     Reading::Unavailable(Unavailable::NotRequested)
 }
 
@@ -351,9 +342,16 @@ impl Evidence {
             memory_by_rlimit: false,
             proved: Vec::new(),
             disks: Vec::new(),
+            quotas: Vec::new(),
             landlock: Reading::Unavailable(Unavailable::NotRequested),
             controllers: Vec::new(),
         }
+    }
+
+    /// Every place with a quota of which something is known.
+    pub(crate) fn places(&self) -> impl Iterator<Item = DiskUse> + '_ {
+        let quotas = self.quotas.iter().filter_map(|quota| quota.value());
+        self.disks.iter().copied().chain(quotas)
     }
 
     /// Wall time minus CPU time, where the CPU time was measured.

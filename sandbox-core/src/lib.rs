@@ -13,6 +13,7 @@ compile_error!("the sandbox crates speak the 64-bit interface of the kernel only
 
 mod cpus;
 mod cstrings;
+mod disk_use;
 mod errno;
 mod evidence;
 mod host;
@@ -26,9 +27,10 @@ mod verdict;
 
 pub use cpus::{CpuSet, CpuSetError};
 pub use cstrings::{CStringArray, NulError};
+pub use disk_use::DiskUse;
 pub use errno::Errno;
 pub use evidence::{
-    Controller, ControllerUse, DiskUse, Evidence, Exit, HierarchyVersion, KillReason, Landlocked,
+    Controller, ControllerUse, Evidence, Exit, HierarchyVersion, KillReason, Landlocked,
     MemoryCharge, Reading, StreamEnd, StreamEvidence, Unavailable,
 };
 pub use host::{Host, HostError};

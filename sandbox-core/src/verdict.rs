@@ -68,7 +68,9 @@ pub enum Basis {
     ForeignForkDenied,
     /// The pids controller refused forks, and the payload failed.
     ForkDenied,
-    /// A quota had no room left, and the payload failed.
+    /// The kernel said that a quota was in the way, and the payload failed.
+    DiskQuota,
+    /// A place of which the kernel does not say so had no room left, and the payload failed.
     DiskFull,
     /// The payload's own exit status.
     ExitStatus,
@@ -136,9 +138,10 @@ pub type Rule = (Basis, fn(&Evidence, &Limits) -> Option<Verdict>);
 /// | 9 | `Sigsys` | `SecurityViolation` | ended by `SIGSYS` |
 /// | 10 | `ForeignForkDenied` | `Indeterminate` | a fork was refused, the own limit never reached, and the payload did not exit with 0 |
 /// | 11 | `ForkDenied` | `ProcessLimit` | a fork was refused, and the payload did not exit with 0 |
-/// | 12 | `DiskFull` | `DiskLimit` | a quota had no room for another block or inode, and the payload did not exit with 0 |
-/// | 13 | `ExitStatus` | `Ok`, `RuntimeError` | init reported how the payload ended |
-/// | 14 | `NoExitReport` | `Indeterminate` | nothing else is known |
+/// | 12 | `DiskQuota` | `DiskLimit` | the limit of a quota was in the way, and the payload did not exit with 0 |
+/// | 13 | `DiskFull` | `DiskLimit` | where that is not counted, no other block or inode fitted at the end, and the payload did not exit with 0 |
+/// | 14 | `ExitStatus` | `Ok`, `RuntimeError` | init reported how the payload ended |
+/// | 15 | `NoExitReport` | `Indeterminate` | nothing else is known |
 ///
 /// CPU and wall time decide by the final reading alone, which is never smaller than the one that led to a kill. Idle time
 /// can shrink: the kill itself costs CPU time. So there a kill that ended the payload decides as well. `SIGKILL` by itself
@@ -186,8 +189,14 @@ pub const RULES: &[Rule] = &[
     (Basis::ForkDenied, |e, _| {
         failed_after_denied_fork(e).then_some(Verdict::ProcessLimit)
     }),
+    (Basis::DiskQuota, |e, _| {
+        (failed(e) && e.places().any(|place| place.hit == Reading::Value(true)))
+            .then_some(Verdict::DiskLimit)
+    }),
     (Basis::DiskFull, |e, _| {
-        (failed(e) && e.disks.iter().any(|disk| disk.full)).then_some(Verdict::DiskLimit)
+        // Where it is counted that nothing was refused, a full place is as full as the program meant it to be.
+        let full = |place: DiskUse| place.full && place.hit != Reading::Value(false);
+        (failed(e) && e.places().any(full)).then_some(Verdict::DiskLimit)
     }),
     (Basis::ExitStatus, |e, _| {
         e.exit.map(|exit| match exit {

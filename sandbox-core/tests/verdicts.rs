@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sandbox_core::{
-    Basis, Bytes, DiskUse, Evidence, Exit, KillReason, Limits, RULES, Reading, Verdict, judge,
+    Basis, Bytes, DiskUse, Evidence, Exit, KillReason, Limits, RULES, Reading, Unavailable,
+    Verdict, judge,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -38,11 +39,14 @@ fn run(change: impl FnOnce(&mut Evidence)) -> Evidence {
     evidence
 }
 
-fn disk(full: bool) -> DiskUse {
+const NOT_COUNTED: Reading<bool> = Reading::Unavailable(Unavailable::NotCounted);
+
+fn disk(full: bool, hit: Reading<bool>) -> DiskUse {
     DiskUse {
         bytes: Bytes::mib(1),
         inodes: 7,
         full,
+        hit,
     }
 }
 
@@ -125,11 +129,21 @@ const DECIDES: &[(Basis, Change, Verdict)] = &[
         Verdict::ProcessLimit,
     ),
     (
+        Basis::DiskQuota,
+        |e| {
+            e.exit = Some(Exit::Code(1));
+            let unread = Reading::Unavailable(Unavailable::NotCounted);
+            let emptied = disk(false, Reading::Value(true));
+            e.quotas.extend([unread, Reading::Value(emptied)]);
+        },
+        Verdict::DiskLimit,
+    ),
+    (
         Basis::DiskFull,
         |e| {
             e.exit = Some(Exit::Code(1));
-            e.disks.push(disk(false));
-            e.disks.push(disk(true));
+            e.disks.push(disk(false, NOT_COUNTED));
+            e.disks.push(disk(true, NOT_COUNTED));
         },
         Verdict::DiskLimit,
     ),
@@ -225,6 +239,23 @@ fn sigkill_is_no_time_out_and_159_is_no_seccomp() {
 fn a_denied_fork_alone_is_no_failure() {
     let evidence = run(|e| e.forks_denied = Reading::Value(3));
     assert_eq!(judge(&evidence, &limits()).verdict, Verdict::Ok);
+}
+
+#[test]
+fn a_place_that_was_filled_to_the_brim_and_refused_nothing_decides_nothing() {
+    let failed = |place: DiskUse| {
+        run(|e| {
+            e.exit = Some(Exit::Code(1));
+            e.quotas.push(Reading::Value(place));
+        })
+    };
+    let brim = failed(disk(true, Reading::Value(false)));
+    let verdict = judge(&brim, &limits()).verdict;
+    assert_eq!(verdict, Verdict::RuntimeError(Exit::Code(1)));
+    let mut coped = failed(disk(true, Reading::Value(true)));
+    assert_eq!(judge(&coped, &limits()).verdict, Verdict::DiskLimit);
+    coped.exit = Some(Exit::Code(0));
+    assert_eq!(judge(&coped, &limits()).verdict, Verdict::Ok);
 }
 
 /// The dying processes are charged CPU time after the look that killed them, so the idle time shrinks again.

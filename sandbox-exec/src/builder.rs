@@ -1,11 +1,11 @@
 //! The builder: every decision is a state, so nothing is forgotten and nothing decided twice.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use caps::{CapSet, Capability};
 use sandbox_cgroup::{CgroupParent, Hierarchies, collect_orphans};
 use sandbox_core::{Host, Limits};
-use sandbox_fs::{Landlock, RootSpec, Trees};
+use sandbox_fs::{DiskLimit, Landlock, RootSpec, Trees};
 use sandbox_ns::{NamespaceSpec, Namespaces, UserMap};
 use sandbox_seccomp::Policy;
 
@@ -13,6 +13,7 @@ use crate::{
     Command, Error, Identity, UidPool,
     identities::{self, Source},
     process::rlimits::Rlimits,
+    quotas::{QuotaPlan, Wanted, Who},
     sandbox::{Inner, Sandbox},
 };
 
@@ -23,6 +24,7 @@ struct Settings {
     parent: CgroupParent,
     user_map: Option<UserMap>,
     landlock: Option<Landlock>,
+    quotas: Vec<Wanted>,
     share_network: bool,
     keep_groups: bool,
     memory_by_rlimit: bool,
@@ -78,6 +80,7 @@ impl SandboxBuilder<WantsRoot> {
             parent: CgroupParent::Root,
             user_map: None,
             landlock: None,
+            quotas: Vec::new(),
             share_network: false,
             keep_groups: false,
             memory_by_rlimit: false,
@@ -184,6 +187,36 @@ impl<State> SandboxBuilder<State> {
         self
     }
 
+    /// Limits what the payload's uid may have on the file system of this directory, for as long as each run lasts. Files that
+    /// the uid has there already count. Needs [`Self::uid_pool`]. See [`sandbox_fs::DiskQuota`].
+    ///
+    /// Whether the limit was in the way and what was used is in [`Evidence::quotas`](sandbox_core::Evidence::quotas). An embedder that is killed leaves
+    /// the limits on the file system; the next run of that uid with a quota puts its own in their place.
+    pub fn user_quota(self, directory: impl Into<PathBuf>, limit: DiskLimit) -> Self {
+        self.quota(directory.into(), Who::Payload, limit)
+    }
+
+    /// Limits what this directory and all in it may take, for as long as each run lasts: everything in it becomes the
+    /// project's, which should be of no other directory. One run at a time has the directory, which is locked by flock(2). As
+    /// [`Self::user_quota`] in everything else.
+    pub fn project_quota(
+        self,
+        directory: impl Into<PathBuf>,
+        project: u32,
+        limit: DiskLimit,
+    ) -> Self {
+        self.quota(directory.into(), Who::Project(project), limit)
+    }
+
+    fn quota(mut self, directory: PathBuf, who: Who, limit: DiskLimit) -> Self {
+        self.settings.quotas.push(Wanted {
+            directory,
+            who,
+            limit,
+        });
+        self
+    }
+
     /// The only door to a weaker box; one `grep dangerous` finds every use.
     pub fn dangerous(self) -> Dangerous<State> {
         Dangerous(self)
@@ -251,6 +284,11 @@ impl SandboxBuilder<WantsCommand> {
         let privileged = privileged();
         let (payloads, init) =
             identities::compile(identity, map, settings.keep_groups, privileged)?;
+        let quotas = settings
+            .quotas
+            .iter()
+            .map(|wanted| QuotaPlan::compile(wanted.clone(), payloads.are_exclusive()))
+            .collect::<Result<_, _>>()?;
         let image = command.prepare()?;
         let filter = policy.map(|policy| policy.prepare()).transpose()?;
         let namespaces = namespace_spec(&settings).prepare()?;
@@ -272,6 +310,7 @@ impl SandboxBuilder<WantsCommand> {
             root,
             trees,
             payloads,
+            quotas,
             init,
             limits,
             cgroup_limits,

@@ -13,6 +13,7 @@ use crate::{
     Error,
     capture::Capture,
     observed::{Proof, Status},
+    quotas::RunQuotas,
 };
 
 /// A run that is over. Nothing of it is left on the host.
@@ -45,6 +46,7 @@ pub(crate) struct Remains {
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
     pub(crate) cgroup: Cgroup,
+    pub(crate) quotas: RunQuotas,
 }
 
 impl Remains {
@@ -62,6 +64,7 @@ impl Remains {
             stdout,
             stderr,
             cgroup,
+            quotas,
         } = self;
         let killed_ns = kill.map(|(_, ns)| ns);
         let end_ns = status.ended_ns.or(killed_ns).unwrap_or_else(monotonic_ns);
@@ -94,6 +97,7 @@ impl Remains {
         };
         evidence.memory_by_rlimit = memory_by_rlimit && proof.stages.contains(Stage::Rlimits.set());
         evidence.disks = status.kept.iter().filter_map(KeptDir::usage).collect();
+        evidence.quotas = quotas.usage();
         evidence.proved = (proof.stages | status.stages).stages().collect();
         let (stream, stdout) = stdout.into_evidence(killed_ns, status.ended_ns);
         evidence.stdout = stream;
@@ -103,6 +107,10 @@ impl Remains {
         if let Err(source) = cgroup.destroy() {
             let outcome = Box::new(outcome);
             return Err(Error::NotRemoved { outcome, source });
+        }
+        if let Err(source) = quotas.clear() {
+            let outcome = Box::new(outcome);
+            return Err(Error::QuotaLeft { outcome, source });
         }
         Ok(Finished {
             outcome,

@@ -165,6 +165,18 @@ pub enum Error {
     /// A user namespace maps one set of ids for every run; a pool gives each run another.
     #[error("a uid pool cannot serve a box with a user map")]
     UidPoolMapped,
+    /// The quota of a user counts for every box of that uid, and the end of one box would end it for the others.
+    #[error("a user quota needs a uid that no other running box has: take it from a uid pool")]
+    QuotaOfSharedUid,
+    /// The directory of a quota cannot be opened.
+    #[error("cannot open {} for its quota", path.display())]
+    QuotaDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// The kernel's reason.
+        #[source]
+        source: Errno,
+    },
     /// The output limit counts bytes of captured streams, and this one goes elsewhere.
     #[error(
         "{stream} goes to a descriptor, where the output limit cannot be counted: capture it, or limit file_size instead"
@@ -201,6 +213,15 @@ pub enum Error {
         /// Why the cgroup is left.
         #[source]
         source: sandbox_cgroup::Error,
+    },
+    /// The run is over, and a quota of it could not be taken away.
+    #[error("the run is over, but its disk quota is left")]
+    QuotaLeft {
+        /// The run.
+        outcome: Box<sandbox_core::Outcome>,
+        /// Why the quota is left.
+        #[source]
+        source: sandbox_fs::Error,
     },
     /// A system call of the supervisor failed.
     #[error("{call} failed{}", advice.map(|a| format!(" ({a})")).unwrap_or_default())]

@@ -39,6 +39,11 @@ pub(crate) struct RunIdentity {
 }
 
 impl Payloads {
+    /// Whether no two runs have the same ids at a time.
+    pub(crate) fn are_exclusive(&self) -> bool {
+        self.pool.is_some()
+    }
+
     /// The ids for one run.
     pub(crate) fn take(&self) -> Result<RunIdentity, Error> {
         let lease = self.pool.as_ref().map(UidPool::lease).transpose()?;

@@ -76,6 +76,7 @@ mod observed;
 mod plan;
 mod prepared;
 mod process;
+mod quotas;
 mod resources;
 mod running;
 mod sandbox;
@@ -115,6 +116,6 @@ pub use sandbox_core::{
     HierarchyVersion, Host, Judgement, KillReason, Landlocked, LimitError, Limits, MemoryCharge,
     Outcome, Reading, Stage, StreamEnd, StreamEvidence, Unavailable, Verdict, judge,
 };
-pub use sandbox_fs::{KeptDir, Landlock, MountFlags, Quota, Requester, RootSpec};
+pub use sandbox_fs::{DiskLimit, KeptDir, Landlock, MountFlags, Quota, Requester, RootSpec};
 pub use sandbox_ns::{IdRange, UserMap};
 pub use sandbox_seccomp::{Action, Policy};

@@ -19,6 +19,7 @@ use crate::{
     observed::{Handshake, Status},
     plan::{InitPlan, Plan, RootStart},
     process::identity::IdentityPlan,
+    quotas::RunQuotas,
     sandbox::Inner,
     spawn,
     sys::{
@@ -43,12 +44,13 @@ const LIFE_SLACK: Duration = Duration::from_secs(1);
 #[must_use = "dropping it removes the box"]
 pub struct Prepared {
     pub(crate) inner: Arc<Inner>,
-    // In this order dropped: first every process, then the cgroup that held them, last the ids that they had.
+    // In this order dropped: first every process, then the cgroup that held them and their quotas, last the ids that they had.
     pub(crate) process: InitProcess,
     pub(crate) handshake: Handshake,
     pub(crate) status: Status,
     pub(crate) cgroup: Cgroup,
     pub(crate) entry: Entry,
+    pub(crate) quotas: RunQuotas,
     pub(crate) identity: RunIdentity,
 }
 
@@ -115,6 +117,7 @@ impl Channels {
 pub(crate) unsafe fn prepare(inner: &Arc<Inner>, chain: Chain) -> Result<Prepared, Error> {
     // First, so that on every way out it is given back last, when nothing of that uid lives.
     let identity = inner.payloads.take()?;
+    let quotas = RunQuotas::set(&inner.quotas, identity.payload.identity)?;
     let channels = Channels::open()?;
     let mapped = inner.namespaces.user_map().is_some();
     if !mapped {
@@ -150,6 +153,7 @@ pub(crate) unsafe fn prepare(inner: &Arc<Inner>, chain: Chain) -> Result<Prepare
         status,
         cgroup,
         entry,
+        quotas,
         identity,
     })
 }

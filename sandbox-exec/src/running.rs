@@ -19,6 +19,7 @@ use crate::{
     identities::RunIdentity,
     init_process::InitProcess,
     observed::{Handshake, Proof, Status},
+    quotas::RunQuotas,
     sandbox::Inner,
     sys::{descriptors, process},
     watch::{Clocks, Decision},
@@ -45,6 +46,7 @@ pub(crate) struct Start {
     pub(crate) stderr: Capture,
     pub(crate) proof: Proof,
     pub(crate) cpu_at_start: Reading<Duration>,
+    pub(crate) quotas: RunQuotas,
     /// Last: given back when nothing of that uid lives.
     pub(crate) identity: RunIdentity,
 }
@@ -101,7 +103,7 @@ impl Running {
     /// # Errors
     /// [`Error::Setup`] where `execve(2)` failed so late that [`Sandbox::spawn`](crate::Sandbox::spawn) had returned;
     /// [`Error::ClockUnreadable`] where a limit could not be watched, [`Error::ForeignRecord`], [`Error::Syscall`];
-    /// [`Error::NotRemoved`], with the outcome, where the cgroup is left. In each case no process of the box is left.
+    /// [`Error::NotRemoved`] and [`Error::QuotaLeft`], with the outcome, where the cgroup or a quota is left. In each case no process of the box is left.
     pub fn wait(mut self) -> Result<Finished, Error> {
         let mut buffer = vec![0; BUFFER];
         while !self.watch(&mut buffer)? {}
@@ -116,6 +118,7 @@ impl Running {
             proof,
             cpu_at_start,
             identity,
+            quotas,
             ..
         } = self.start;
         process.reap()?;
@@ -140,6 +143,7 @@ impl Running {
             stdout,
             stderr,
             cgroup,
+            quotas,
         };
         remains.collect()
     }

@@ -15,6 +15,7 @@ use crate::{
     identities::Payloads,
     prepared,
     process::{identity::IdentityPlan, rlimits::Rlimits},
+    quotas::QuotaPlan,
 };
 
 /// A compiled box: reusable, `Send + Sync`, cheap to clone. Nothing of it is on the host until [`Sandbox::spawn`].
@@ -30,6 +31,7 @@ pub(crate) struct Inner {
     pub(crate) root: RootPlan,
     pub(crate) trees: Trees,
     pub(crate) payloads: Payloads,
+    pub(crate) quotas: Vec<QuotaPlan>,
     pub(crate) init: IdentityPlan,
     pub(crate) limits: Limits,
     /// Those of `limits` that the cgroup is to keep.

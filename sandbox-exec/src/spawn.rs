@@ -55,6 +55,7 @@ pub(crate) fn start(
         status,
         cgroup,
         entry: _,
+        quotas,
         identity,
     } = prepared;
     Ok(Running::new(Start {
@@ -68,6 +69,7 @@ pub(crate) fn start(
         stderr,
         proof,
         cpu_at_start,
+        quotas,
         identity,
     }))
 }

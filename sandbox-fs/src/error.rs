@@ -358,6 +358,8 @@ fn quota_advice(kind: &str, errno: Errno) -> &'static str {
             "on ext4 run `tune2fs -O quota,project -Q prjquota` on the unmounted device and mount with prjquota; \
              mount xfs with pquota; a tmpfs is limited by its rule"
         }
+        (libc::EWOULDBLOCK, _) => "another run has a quota on this directory",
+        (libc::EBUSY, _) => "this project has files elsewhere; choose another number",
         _ => "the kernel refused",
     }
 }

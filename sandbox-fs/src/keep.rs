@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use sandbox_core::{Bytes, DiskUse, Errno};
+use sandbox_core::{Bytes, DiskUse, Errno, Reading, Unavailable};
 
 use crate::{
     Error,
@@ -245,6 +245,7 @@ impl KeptDir {
             ),
             inodes: found.f_files.saturating_sub(found.f_ffree),
             full: found.f_bfree == 0 || found.f_ffree == 0,
+            hit: Reading::Unavailable(Unavailable::NotCounted),
         })
     }
 

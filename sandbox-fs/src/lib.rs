@@ -37,6 +37,7 @@ mod overlay;
 mod plan;
 mod put;
 mod quota;
+mod quota_news;
 mod reach;
 mod resolver;
 mod root;

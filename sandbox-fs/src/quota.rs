@@ -1,5 +1,6 @@
 //! Quotas of the filesystem: how much a user id, or a directory, may take of a disk.
 
+use core::time::Duration;
 use std::{
     ffi::{CStr, CString},
     fs,
@@ -7,6 +8,7 @@ use std::{
         fd::{AsFd, AsRawFd as _, OwnedFd},
         unix::ffi::OsStrExt as _,
     },
+    thread,
 };
 
 use sandbox_core::{Bytes, DiskUse, Errno};
@@ -14,9 +16,11 @@ use sandbox_core::{Bytes, DiskUse, Errno};
 use crate::{
     Error,
     bounds::{Bounds, Budget},
+    quota_news::QuotaNews,
     sys::{
         file,
         quota::{self, On},
+        quota_news::Subject,
     },
     walk,
 };
@@ -32,7 +36,7 @@ use crate::{
 pub enum Holder {
     /// Every file on the filesystem that belongs to this user id, as that of a box.
     User(u32),
-    /// Every file of this project: the directory that the quota was set on, and all in it.
+    /// Every file of this project: the directory that the quota was set on, and all in it. A project has one directory.
     ///
     /// The kernel lets a file's owner change its project by ioctl(2), but not from within a user namespace; `Policy::judge()`
     /// refuses the calls. Under another policy, use a user quota or a user namespace.
@@ -64,6 +68,7 @@ pub struct DiskLimit {
 pub struct DiskQuota {
     dir: OwnedFd,
     device: Option<CString>,
+    news: QuotaNews,
     holder: Holder,
     limit: DiskLimit,
     in_force: bool,
@@ -78,7 +83,8 @@ impl DiskQuota {
     /// # Errors
     /// [`Error::QuotaZero`]: a limit is zero, which to the kernel means none. [`Error::Quota`] with `ESRCH`, `ENOSYS`,
     /// `ENOTSUP`, `ENOTTY`: the filesystem has no quotas of this kind, or does not enforce them. `EPERM`: no
-    /// `CAP_SYS_ADMIN`. [`Error::TooLarge`]: `dir` has more in it than the bounds allow.
+    /// `CAP_SYS_ADMIN`. Of a project, `EWOULDBLOCK`: the directory has a quota of somebody who lives, or is locked by flock(2);
+    /// `EBUSY`: the project has files elsewhere. [`Error::TooLarge`]: `dir` has more in it than the bounds allow.
     pub fn set(
         dir: impl AsFd,
         holder: Holder,
@@ -95,14 +101,24 @@ impl DiskQuota {
         let dir = file::openat2(dir.as_fd().as_raw_fd(), c".", READ_DIR, 0)
             .map(crate::source::own)
             .map_err(failed("openat2"))?;
+        let device = file::identity(dir.as_raw_fd())
+            .map_err(failed("fstat"))?
+            .device;
+        let (kind, id) = key(holder);
+        let news = QuotaNews::new(Subject {
+            kind: kind.unsigned_abs(),
+            id,
+            major: libc::major(device),
+            minor: libc::minor(device),
+        });
         let mut this = Self {
             dir,
             device: None,
+            news,
             holder,
             limit,
             in_force: false,
         };
-        let (kind, id) = this.key();
         let mut enforced = quota::is_enforced(this.on(), kind);
         if enforced == Err(Errno::from_raw(libc::ENOSYS)) {
             // The kernel does not know the call, or the filesystem no quotas: the older call tells.
@@ -115,8 +131,10 @@ impl DiskQuota {
             Err(errno) => return Err(failed("quotactl Q_XGETQSTAT")(errno)),
         }
         if let Holder::Project(id) = holder {
+            this.claim(id)?;
             this.adopt(id, bounds)?;
         }
+        // Whoever stands before a limit is told once; setting it starts that anew.
         let kib = limit.bytes.map_or(0, |bytes| bytes.get() / KIB);
         let inodes = limit.inodes.unwrap_or(0);
         quota::set(this.on(), kind, id, kib, inodes).map_err(failed("quotactl Q_SETQUOTA"))?;
@@ -139,10 +157,11 @@ impl DiskQuota {
     /// [`Error::Quota`].
     pub fn usage(&self) -> Result<DiskUse, Error> {
         let failed = |call| move |source| quota_error(self.holder, call, source);
-        let (kind, id) = self.key();
-        // XFS keeps blocks ahead of a growing file, and gives them back when it is synced or closed.
-        let found = quota::get(self.on(), kind, id).map_err(failed("quotactl Q_GETQUOTA"))?;
+        let (kind, id) = key(self.holder);
+        // XFS keeps blocks ahead of a growing file, and gives them back when it is synced or closed. What nobody has open any
+        // more it takes from the account a moment later, and sooner after fstatfs(2).
         let block = quota::block_bytes(self.dir.as_raw_fd()).map_err(failed("fstatfs"))?;
+        let found = quota::get(self.on(), kind, id).map_err(failed("quotactl Q_GETQUOTA"))?;
         let room =
             |used: u64, limit: u64, step: u64| limit == 0 || used.saturating_add(step) <= limit;
         let bytes_left = room(
@@ -155,6 +174,7 @@ impl DiskQuota {
             bytes: Bytes::new(found.dqb_curspace),
             inodes: found.dqb_curinodes,
             full: !(bytes_left && inodes_left),
+            hit: self.news.hit(),
         })
     }
 
@@ -174,7 +194,7 @@ impl DiskQuota {
     }
 
     fn take_away(&mut self) -> Result<(), Errno> {
-        let (kind, id) = self.key();
+        let (kind, id) = key(self.holder);
         self.in_force = false;
         quota::set(self.on(), kind, id, 0, 0)
     }
@@ -186,11 +206,27 @@ impl DiskQuota {
         }
     }
 
-    fn key(&self) -> (i32, u32) {
-        match self.holder {
-            Holder::User(id) => (quota::USER, id),
-            Holder::Project(id) => (quota::PROJECT, id),
+    /// Keeps the directory for one quota at a time, and a project for one directory: the end of another quota would take this
+    /// one's limits away. The kernel gives the lock back however its owner ends.
+    fn claim(&self, id: u32) -> Result<(), Error> {
+        let failed = |call| move |source| quota_error(self.holder, call, source);
+        let dir = self.dir.as_raw_fd();
+        quota::lock(dir).map_err(failed("flock"))?;
+        if quota::project(dir).map_err(failed("ioctl FS_IOC_FSGETXATTR"))? == id {
+            return Ok(());
         }
+        // XFS takes what was removed from the account a moment later, and sooner where it is asked what is free.
+        for pause in [0, 1, 9, 90, 900] {
+            thread::sleep(Duration::from_millis(pause));
+            quota::statfs(dir).map_err(failed("fstatfs"))?;
+            match quota::get(self.on(), quota::PROJECT, id) {
+                // XFS: nobody has ever been in it.
+                Err(errno) if errno.raw() == libc::ENOENT => return Ok(()),
+                Ok(found) if found.dqb_curinodes == 0 => return Ok(()),
+                other => other.map_err(failed("quotactl Q_GETQUOTA"))?,
+            };
+        }
+        Err(failed("quotactl Q_GETQUOTA")(TAKEN))
     }
 
     /// Makes the directory and everything in it the project's.
@@ -225,9 +261,19 @@ impl Drop for DiskQuota {
             // Nobody is left to tell; `clear` tells.
             _ = self.take_away();
         }
+        // Not only closed: a process that was just cloned may have a copy of the descriptor.
+        quota::unlock(self.dir.as_raw_fd());
     }
 }
 
+fn key(holder: Holder) -> (i32, u32) {
+    match holder {
+        Holder::User(id) => (quota::USER, id),
+        Holder::Project(id) => (quota::PROJECT, id),
+    }
+}
+
+const TAKEN: Errno = Errno::from_raw(libc::EBUSY);
 const KIB: u64 = 1024;
 const READ_DIR: i32 = libc::O_RDONLY | libc::O_DIRECTORY;
 const NO_QUOTA: Errno = Errno::from_raw(libc::ESRCH);

@@ -31,6 +31,7 @@ pub(crate) mod message;
 pub(crate) mod mount;
 pub(crate) mod process;
 pub(crate) mod quota;
+pub(crate) mod quota_news;
 pub(crate) mod tree;
 
 /// The result of a call that returns a descriptor.

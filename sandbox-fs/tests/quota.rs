@@ -8,68 +8,18 @@ use std::{
     fs::{self, File},
     io::Write as _,
     os::unix::fs::{FileExt as _, PermissionsExt as _, chown},
-    path::{Path, PathBuf},
-    process::Command,
+    path::Path,
 };
 
-use sandbox_core::Bytes;
+use sandbox_core::{Bytes, Reading};
 use sandbox_fs::{Bounds, DiskLimit, DiskQuota, Error, Holder, MountFlags, RootSpec};
-use support::{ROOMY, USER, become_user, errno, in_box, in_child, private_room};
+use support::{
+    ROOMY, USER, become_user,
+    disks::{DISKS, run, settle},
+    errno, in_box, in_child, private_room,
+};
 
 const PROJECT: u32 = 77;
-
-fn run(program: &str, args: &[&str]) {
-    let output = Command::new(program).args(args).output();
-    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {args:?}: {text}");
-}
-
-struct Disk {
-    name: &'static str,
-    make: &'static [&'static str],
-    options: &'static str,
-}
-
-const DISKS: [Disk; 2] = [
-    Disk {
-        name: "ext4",
-        make: &[
-            "-q",
-            "-b",
-            "4096",
-            "-O",
-            "quota,project",
-            "-E",
-            "quotatype=usrquota:prjquota",
-        ],
-        options: "loop,usrquota,prjquota",
-    },
-    Disk {
-        name: "xfs",
-        make: &["-q"],
-        options: "loop,uquota,pquota",
-    },
-];
-
-impl Disk {
-    /// Mounts a fresh image and returns a directory on it that the box may write to.
-    fn mount(&self, at: &Path) -> PathBuf {
-        let image = at.join(format!("{}.image", self.name));
-        File::create(&image).unwrap().set_len(320 << 20).unwrap();
-        let image = image.to_str().unwrap();
-        let mut args = self.make.to_vec();
-        args.push(image);
-        run(&format!("mkfs.{}", self.name), &args);
-        let dir = at.join(self.name);
-        fs::create_dir(&dir).unwrap();
-        run("mount", &["-o", self.options, image, dir.to_str().unwrap()]);
-        let work = dir.join("work");
-        fs::create_dir(&work).unwrap();
-        chown(&work, Some(USER), Some(USER)).unwrap();
-        work
-    }
-}
 
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn cannot_mount() -> bool {
@@ -90,6 +40,7 @@ fn both(work: &Path, name: &str, test: impl Fn(&Path, Holder)) {
         chown(&dir, Some(USER), Some(USER)).unwrap();
         test(&dir, holder);
         fs::remove_dir_all(&dir).unwrap();
+        settle(work);
     }
 }
 
@@ -149,14 +100,18 @@ fn quotas_hold_against_every_way_to_fill_a_disk() {
         let room = tempfile::tempdir().unwrap();
         fs::set_permissions(room.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for disk in DISKS {
-            let work = disk.mount(room.path());
+            let work = disk.mount(room.path(), USER);
             // One after the other: a user's quota counts what the user has anywhere on the disk.
             both(&work, "fill", disk_fill);
             both(&work, "inodes", inode_spray);
             both(&work, "sparse", sparse_files);
             both(&work, "small", many_small_files);
             both(&work, "open", deleted_but_held_open);
+            both(&work, "undone", filled_and_deleted);
+            both(&work, "near", near_the_limit);
+            both(&work, "others", the_limits_of_others);
             both(&work, "again", set_again_and_cleared);
+            one_directory_has_a_project(&work);
             adopted_and_kept_in_a_box(&work);
             run("umount", &[disk_root(&work)]);
         }
@@ -169,7 +124,8 @@ fn disk_root(work: &Path) -> &str {
 
 fn disk_fill(dir: &Path, holder: Holder) {
     let quota = set(dir, holder, bytes(8));
-    assert!(!quota.usage().unwrap().full);
+    let before = quota.usage().unwrap();
+    assert_eq!((before.full, before.hit), (false, Reading::Value(false)));
     as_user(dir, |dir| {
         let went = fill(&dir.join("big"));
         assert!((6..=8).contains(&went), "{went} MiB");
@@ -177,6 +133,7 @@ fn disk_fill(dir: &Path, holder: Holder) {
     let used = quota.usage().unwrap();
     assert!(used.bytes <= Bytes::mib(8), "{used:?}");
     assert!(used.bytes >= Bytes::mib(7), "{used:?}");
+    assert_eq!(used.hit, Reading::Value(true));
     quota.clear().unwrap();
     as_user(dir, |dir| assert_eq!(fill(&dir.join("twin")), 24));
 }
@@ -200,6 +157,7 @@ fn inode_spray(dir: &Path, holder: Holder) {
     as_user(dir, spray("x"));
     let used = quota.usage().unwrap();
     assert_eq!((used.inodes, used.full), (50, true));
+    assert_eq!(used.hit, Reading::Value(true));
     quota.clear().unwrap();
     as_user(dir, spray("twin"));
 }
@@ -220,7 +178,9 @@ fn sparse_files(dir: &Path, holder: Holder) {
         let written = written.count();
         assert!((16..=32).contains(&written), "{written} x 128 KiB");
     });
-    assert!(quota.usage().unwrap().bytes <= Bytes::mib(4));
+    let used = quota.usage().unwrap();
+    assert!(used.bytes <= Bytes::mib(4));
+    assert_eq!(used.hit, Reading::Value(true));
     quota.clear().unwrap();
 }
 
@@ -239,6 +199,7 @@ fn many_small_files(dir: &Path, holder: Holder) {
     // XFS refuses a new file already where the most that it might need does not fit.
     let exact = dir.to_str().unwrap().contains("/ext4/");
     assert!(used.full || !exact, "{used:?}");
+    assert_eq!(used.hit, Reading::Value(true));
     quota.clear().unwrap();
 }
 
@@ -258,8 +219,67 @@ fn deleted_but_held_open(dir: &Path, holder: Holder) {
     quota.clear().unwrap();
 }
 
+/// What the end does not show: the program was refused, and removed what it had written.
+fn filled_and_deleted(dir: &Path, holder: Holder) {
+    let quota = set(dir, holder, bytes(4));
+    as_user(dir, |dir| {
+        assert!(fill(&dir.join("gone")) <= 4);
+        fs::remove_file(dir.join("gone")).unwrap();
+    });
+    settle(dir.parent().unwrap());
+    let used = quota.usage().unwrap();
+    assert_eq!((used.full, used.hit), (false, Reading::Value(true)));
+    assert_eq!(quota.usage().unwrap().hit, Reading::Value(true), "again");
+    quota.clear().unwrap();
+    let quota = set(dir, holder, inodes(20));
+    as_user(dir, |dir| {
+        let made = (0..30).take_while(|n| !refused(File::create(dir.join(format!("{n}")))));
+        let made = made.count();
+        assert!(made < 30);
+        (0..made).for_each(|n| fs::remove_file(dir.join(format!("{n}"))).unwrap());
+    });
+    assert_eq!(quota.usage().unwrap().hit, Reading::Value(true));
+    quota.clear().unwrap();
+}
+
+/// The twin: much is written, all of it fits.
+fn near_the_limit(dir: &Path, holder: Holder) {
+    let quota = set(dir, holder, bytes(32));
+    as_user(dir, |dir| {
+        assert_eq!(fill(&dir.join("much")), 24);
+        assert!(!refused(fs::write(dir.join("more"), vec![1; 1 << 20])));
+    });
+    let used = quota.usage().unwrap();
+    assert_eq!((used.full, used.hit), (false, Reading::Value(false)));
+    quota.clear().unwrap();
+}
+
+/// Another user, another project: whatever they run into is not this one's.
+fn the_limits_of_others(dir: &Path, holder: Holder) {
+    let quota = set(dir, holder, bytes(4));
+    let other = dir.join("other");
+    fs::create_dir(&other).unwrap();
+    chown(&other, Some(USER + 1), Some(USER + 1)).unwrap();
+    let (user, theirs) = match holder {
+        Holder::User(id) => (id + 1, Holder::User(id + 1)),
+        _ => (USER + 1, Holder::Project(PROJECT + 5)),
+    };
+    let limit = set(&other, theirs, bytes(1));
+    in_child(|| {
+        become_user(user);
+        for _ in 0..200 {
+            assert!(fill(&other.join("x")) <= 1);
+        }
+    });
+    assert_eq!(limit.usage().unwrap().hit, Reading::Value(true));
+    assert_eq!(quota.usage().unwrap().hit, Reading::Value(false));
+    limit.clear().unwrap();
+    quota.clear().unwrap();
+}
+
 fn set_again_and_cleared(dir: &Path, holder: Holder) {
-    let first = set(dir, holder, bytes(2));
+    // An embedder that dies with the quota in force.
+    in_child(|| std::mem::forget(set(dir, holder, bytes(2))));
     as_user(dir, |dir| assert!(fill(&dir.join("a")) <= 2));
     // Set again on the next initialisation, with another limit and of the other kind.
     let second = set(
@@ -276,13 +296,38 @@ fn set_again_and_cleared(dir: &Path, holder: Holder) {
         assert!((2..=4).contains(&went), "{went}");
     });
     second.clear().unwrap();
-    drop(first);
     as_user(dir, |dir| assert_eq!(fill(&dir.join("c")), 24));
     // Dropped, it is taken away as well.
     drop(set(dir, holder, bytes(1)));
     as_user(dir, |dir| {
         assert!(!refused(fs::write(dir.join("d"), vec![1; 4 << 20])));
     });
+}
+
+/// The end of one run must not take the limits of another away.
+fn one_directory_has_a_project(work: &Path) {
+    let [one, two] = ["one", "two"].map(|name| work.join(name));
+    for dir in [&one, &two] {
+        fs::create_dir(dir).unwrap();
+    }
+    let project = Holder::Project(PROJECT + 2);
+    let again = |dir: &Path| {
+        let open = File::open(dir).unwrap();
+        DiskQuota::set(&open, project, bytes(4), Bounds::default())
+    };
+    let expect = |dir: &Path, expected| match again(dir) {
+        Err(Error::Quota { source, .. }) => assert_eq!(source.raw(), expected),
+        other => panic!("{other:?}"),
+    };
+    let first = again(&one).unwrap();
+    expect(&one, libc::EWOULDBLOCK);
+    expect(&two, libc::EBUSY);
+    first.clear().unwrap();
+    expect(&two, libc::EBUSY);
+    drop(again(&one).unwrap());
+    fs::remove_dir(&one).unwrap();
+    drop(again(&two).unwrap());
+    fs::remove_dir(&two).unwrap();
 }
 
 /// A persistent work directory with files in it already becomes the project's, and holds its quota inside a box.

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     Subcommand,
-    raw::{call, exit, fork, number, report, say, text, wait},
+    raw::{call, exit, fork, number, report, say, text, until_stdin_ends, wait},
 };
 
 const MIB: usize = 1 << 20;
@@ -25,6 +25,20 @@ pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
     ("memory-of-child", |args| memory_of_child(number(args, 0))),
     ("map", |args| map(number(args, 0))),
     ("fill", |args| fill(text(args, 0), number(args, 1))),
+    ("fill-and-stay", |args| {
+        fill(text(args, 0), number(args, 1));
+        until_stdin_ends();
+    }),
+    ("fill-and-remove", |args| {
+        fill(text(args, 0), number(args, 1));
+        report(
+            "unlink",
+            std::fs::remove_file(text(args, 0))
+                .map(|()| 0)
+                .map_err(|_| libc::EIO),
+        );
+        exit(1);
+    }),
     ("memfd", |args| memfd(number(args, 0))),
     ("tcp-buffers", |args| tcp_buffers(number(args, 0))),
     ("unix-buffers", |args| unix_buffers(number(args, 0))),

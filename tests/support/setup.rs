@@ -3,12 +3,13 @@
 use std::{
     fs::File,
     io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
     thread::JoinHandle,
 };
 
 use sandbox_exec::{
-    Basis, Canceller, Command, Error, Finished, Identity, Landlock, Limits, Output, Policy,
-    RootSpec, Sandbox, Stdin, UidPool, Verdict,
+    Basis, Canceller, Command, DiskLimit, Error, Finished, Identity, Landlock, Limits, Output,
+    Policy, RootSpec, Sandbox, Stdin, UidPool, Verdict,
 };
 
 use crate::{boxes, sys};
@@ -29,6 +30,8 @@ pub struct Setup {
     pub filter: bool,
     /// Whether the box has a network of its own.
     pub own_network: bool,
+    /// Quotas: of a directory's file system for the payload's uid, or of a directory as a project.
+    pub quotas: Vec<(PathBuf, Option<u32>, DiskLimit)>,
     /// Whether it is under Landlock, and how much of it is required.
     pub landlock: Option<Landlock>,
 }
@@ -49,6 +52,7 @@ impl Setup {
             root: boxes::root(),
             filter: true,
             own_network: true,
+            quotas: Vec::new(),
             landlock: None,
         }
     }
@@ -68,6 +72,12 @@ impl Setup {
     /// As it is, but that each run takes its ids from this pool.
     pub fn in_pool(mut self, pool: &UidPool) -> Self {
         self.pool = Some(pool.clone());
+        self
+    }
+
+    /// As it is, but with one more quota.
+    pub fn quota(mut self, directory: &Path, project: Option<u32>, limit: DiskLimit) -> Self {
+        self.quotas.push((directory.to_owned(), project, limit));
         self
     }
 
@@ -113,6 +123,12 @@ impl Setup {
         };
         if let Some(landlock) = self.landlock {
             builder = builder.landlock(landlock);
+        }
+        for (directory, project, limit) in &self.quotas {
+            builder = match project {
+                Some(id) => builder.project_quota(directory, *id, *limit),
+                None => builder.user_quota(directory, *limit),
+            };
         }
         if !self.own_network {
             builder = builder.dangerous().share_network();

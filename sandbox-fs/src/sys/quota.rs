@@ -121,16 +121,44 @@ pub(crate) fn is_enforced(on: On<'_>, kind: c_int) -> Result<bool, Errno> {
     Ok(stat.flags & bit != 0)
 }
 
-/// Gives an open file or directory a project id, which directories pass on to what is made in them.
+/// The project of an open file or directory.
 ///
 /// # Errors
 /// `ENOTTY`, `EOPNOTSUPP`: the filesystem has no projects.
-pub(crate) fn set_project(fd: c_int, id: u32, is_dir: bool) -> Result<(), Errno> {
+pub(crate) fn project(fd: c_int) -> Result<u32, Errno> {
+    attributes(fd).map(|attributes| attributes.projid)
+}
+
+fn attributes(fd: c_int) -> Result<FileAttributes, Errno> {
     // SAFETY: an all-zero `FileAttributes` is valid.
     let mut attributes: FileAttributes = unsafe { zeroed() };
     let request = GET_ATTRIBUTES as libc::Ioctl;
     // SAFETY: the call fills a live structure of its layout.
     check_int(unsafe { libc::ioctl(fd, request, &raw mut attributes) })?;
+    Ok(attributes)
+}
+
+/// Locks an open file or directory for this opening of it.
+///
+/// # Errors
+/// `EWOULDBLOCK`: another opening has the lock.
+pub(crate) fn lock(fd: c_int) -> Result<(), Errno> {
+    // SAFETY: takes numbers.
+    check_int(unsafe { libc::flock(fd, libc::LOCK_EX | libc::LOCK_NB) }).map(drop)
+}
+
+/// Gives the lock back, if there is one.
+pub(crate) fn unlock(fd: c_int) {
+    // SAFETY: takes numbers.
+    unsafe { libc::flock(fd, libc::LOCK_UN) };
+}
+
+/// Gives an open file or directory a project id, which directories pass on to what is made in them.
+///
+/// # Errors
+/// `ENOTTY`, `EOPNOTSUPP`: the filesystem has no projects.
+pub(crate) fn set_project(fd: c_int, id: u32, is_dir: bool) -> Result<(), Errno> {
+    let mut attributes = attributes(fd)?;
     attributes.projid = id;
     if is_dir {
         attributes.xflags |= INHERIT;

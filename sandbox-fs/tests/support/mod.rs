@@ -6,6 +6,7 @@
 )]
 #![expect(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod disks;
 pub(crate) mod trees;
 
 use std::{
