@@ -22,7 +22,7 @@ use sandbox_exec::{
     Bytes, Command, Error, IdRange, Identity, Landlock, MountFlags, Output, Plan, Policy,
     Requester, RootSpec, Sandbox, Stdin, UserMap, Verdict,
     child::{Chain, Child, Cloned, standard_chain},
-    core::StepFailure,
+    core::{Host, StepFailure},
 };
 use sandbox_test_support::{boxes, faults, host, in_child, sys};
 
@@ -215,6 +215,20 @@ fn every_weaker_road() {
     });
 }
 
+/// The ways round what a kernel lacks. In a copy, for a process probes once.
+fn every_road_of_an_older_kernel() {
+    in_child(|| {
+        let found = Host::probe_without(|host| {
+            host.mount_setattr = false;
+            host.clone_into_cgroup = false;
+            host.cgroup_kill = false;
+        });
+        assert!(found.is_ok_and(|host| !host.mount_setattr));
+        every_road();
+        every_weaker_road();
+    });
+}
+
 /// The way out is as bare as the way in: each stage fails once.
 fn every_failure() {
     for fault in faults::all() {
@@ -304,7 +318,12 @@ fn main() {
     if !host::has(&["root", "memory", "pids"]) {
         return;
     }
-    let tests: [(&str, fn()); 4] = [
+    let tests: [(&str, fn()); 5] = [
+        // First, before this process itself probes.
+        (
+            "every_road_of_an_older_kernel",
+            every_road_of_an_older_kernel,
+        ),
         ("the_wire_trips", the_wire_trips),
         ("every_road", every_road),
         ("every_weaker_road", every_weaker_road),

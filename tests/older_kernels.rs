@@ -3,16 +3,17 @@
 //! A process probes its kernel once, so each case is a child of its own, and this program itself never does.
 
 use std::{
-    fs,
+    env, fs,
     io::{Read as _, Write as _},
+    os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
 };
 
 use sandbox_exec::{
-    Basis, Bytes, CgroupParent, Controller, Error, Hierarchies, HierarchyVersion, Limits, Reading,
-    Unavailable, Verdict, cgroup::Cgroup, core::Host,
+    Basis, Bytes, CgroupParent, Controller, Error, Hierarchies, HierarchyVersion, Limits,
+    MountFlags, Reading, Stage, Stdin, Unavailable, Verdict, cgroup::Cgroup, core::Host,
 };
-use sandbox_test_support::{Setup, assert_judged, boxes, host, in_child};
+use sandbox_test_support::{Setup, assert_judged, boxes, host, in_child, inject::Injection, scene};
 
 /// Runs `inside` in a child whose kernel lacks something.
 fn without(take_away: impl FnOnce(&mut Host), inside: impl FnOnce(&Host)) {
@@ -125,10 +126,69 @@ fn without_the_files_of_peaks_a_reading_is_absent_and_the_limits_hold() {
     );
 }
 
+/// A directory that everybody may write to, with a tmpfs below that everybody may write to, and a box that has it.
+fn over_a_submount(flags: MountFlags) -> (tempfile::TempDir, Setup) {
+    scene::unshare_mounts();
+    scene::mount_tmpfs_on(&env::temp_dir());
+    let dir = tempfile::tempdir().expect("a directory");
+    let below = dir.path().join("below");
+    fs::create_dir(&below).expect("our directory");
+    scene::mount_tmpfs_on(&below);
+    for path in [dir.path(), &below] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).expect("our directory");
+    }
+    let setup = Setup::new().root(|root| root.bind(dir.path(), "box", flags));
+    (dir, setup)
+}
+
 #[test]
-fn everything_at_once_is_a_kernel_of_2021() {
+fn without_mount_setattr_a_bind_is_read_only_at_every_level() {
+    for (flags, outcome) in [
+        (MountFlags::empty(), format!("errno {}", libc::EROFS)),
+        (MountFlags::WRITABLE, "ok 0".to_owned()),
+    ] {
+        without(
+            |host| host.mount_setattr = false,
+            |found| {
+                assert!(!found.mount_setattr);
+                let (_dir, setup) = over_a_submount(flags);
+                let said = boxes::said(&setup.run(&["try-writes", "/box", "/box/below", "/tmp"]));
+                let expected = format!("/box: {outcome}\n/box/below: {outcome}\n/tmp: ok 0\n");
+                assert_eq!(said, expected);
+            },
+        );
+    }
+}
+
+/// A kernel that says yes and does nothing: what is asked for is not believed, it is read back.
+#[test]
+fn a_mount_that_does_not_take_its_flags_stops_the_start() {
+    without(
+        |host| host.mount_setattr = false,
+        |_| {
+            let (dir, setup) = over_a_submount(MountFlags::empty());
+            let sandbox = setup.sandbox(&["try-writes", "/box"]);
+            let flags = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV;
+            let flags = flags | libc::MS_REMOUNT | libc::MS_BIND;
+            Injection::new(libc::SYS_mount, 0)
+                .when(3, u32::try_from(flags).expect("low bits"))
+                .install();
+            let Err(Error::Setup(failure)) = sandbox.run(Stdin::Null, boxes::KEEP) else {
+                panic!("the box has started");
+            };
+            assert_eq!(failure.stage, Stage::Root);
+            assert_eq!(failure.errno.raw(), libc::EROFS);
+            assert!(failure.operation.starts_with("bind "), "{failure}");
+            assert!(!dir.path().join("written").exists());
+        },
+    );
+}
+
+#[test]
+fn everything_at_once_is_a_kernel_of_2020() {
     without(
         |host| {
+            host.mount_setattr = false;
             host.clone_into_cgroup = false;
             host.cgroup_kill = false;
             host.memory_peak = false;
@@ -147,16 +207,8 @@ fn what_every_box_needs_is_missed_by_name() {
     if !host::has(&["root"]) {
         return;
     }
-    let cases: [fn(&mut Host); 3] = [
-        |host| host.openat2 = false,
-        |host| host.close_range = false,
-        |host| host.mount_setattr = false,
-    ];
-    for (take_away, name) in
-        cases
-            .into_iter()
-            .zip(["openat2(2)", "close_range(2)", "mount_setattr(2)"])
-    {
+    let cases: [fn(&mut Host); 2] = [|host| host.openat2 = false, |host| host.close_range = false];
+    for (take_away, name) in cases.into_iter().zip(["openat2(2)", "close_range(2)"]) {
         in_child(|| {
             let missed = Host::probe_without(take_away).expect_err("it was taken away");
             assert!(missed.feature.starts_with(name), "{missed}");

@@ -23,7 +23,7 @@ use crate::{package::limits::positive_seconds, precompiled::Precompiled};
         Submissions whose compiler or interpreter is not installed on this host are shown and counted as \
         \"not installed\"; they neither keep nor break a promise, and do not change the exit status.\n\
         \n\
-        Needs root, Linux 5.12 or newer, and cgroups with the memory, pids and CPU accounting controllers."
+        Needs root, Linux 5.9 or newer, and cgroups with the memory, pids and CPU accounting controllers."
 )]
 pub(crate) struct Args {
     /// The problem package: the directory with problem.yaml.

@@ -85,7 +85,7 @@ impl Cgroup {
     /// memory limit, [`Error::ReadBack`] where the kernel took a limit and means another; else the operation that failed.
     ///
     /// # Kernel
-    /// As the family needs it (Linux 5.12); `memory.events.local` 5.2, `cgroup.kill` 5.14, `memory.peak` 5.19.
+    /// As the family needs it (Linux 5.9); `memory.events.local` 5.2, `cgroup.kill` 5.14, `memory.peak` 5.19.
     pub fn create(
         hierarchies: &Hierarchies,
         parent: &CgroupParent,

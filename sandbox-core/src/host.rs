@@ -11,11 +11,12 @@ use crate::Errno;
 pub struct Host {
     /// `clone3(2)` with `CLONE_INTO_CGROUP` (Linux 5.7). Without it the payload joins its cgroup by a write to a file.
     pub clone_into_cgroup: bool,
-    /// `close_range(2)` with `CLOSE_RANGE_CLOEXEC` (Linux 5.11).
+    /// `close_range(2)` (Linux 5.9).
     pub close_range: bool,
     /// `openat2(2)` (Linux 5.6).
     pub openat2: bool,
-    /// `open_tree(2)`, `move_mount(2)`, `fsopen(2)` and `mount_setattr(2)` (Linux 5.12).
+    /// `mount_setattr(2)` (Linux 5.12). Without it the flags of a bind are set mount by mount, and a bind with other ids is an
+    /// error.
     pub mount_setattr: bool,
     /// `cgroup.kill` is used where a group has it (Linux 5.14). Without it processes are killed one by one.
     pub cgroup_kill: bool,
@@ -44,8 +45,8 @@ impl Host {
     /// The features of the running kernel; probed at the first call.
     ///
     /// # Errors
-    /// [`HostError`] names the first feature that every box needs and this kernel lacks. `CLONE_INTO_CGROUP` and the files
-    /// of cgroups are not among them.
+    /// [`HostError`] names the first feature that every box needs and this kernel lacks: `openat2(2)` and `close_range(2)`
+    /// are looked for, and what else is needed is older.
     pub fn probe() -> Result<&'static Self, HostError> {
         Self::probe_without(|_| {})
     }
@@ -84,14 +85,9 @@ impl Host {
         let required = [
             ("openat2(2)", "5.6", probed(wanted.openat2, probe::openat2)),
             (
-                "close_range(2) with CLOSE_RANGE_CLOEXEC",
-                "5.11",
+                "close_range(2)",
+                "5.9",
                 probed(wanted.close_range, probe::close_range),
-            ),
-            (
-                "mount_setattr(2)",
-                "5.12",
-                probed(wanted.mount_setattr, probe::mount_setattr),
             ),
         ];
         for (feature, since, found) in required {
@@ -103,6 +99,7 @@ impl Host {
         }
         Ok(Self {
             clone_into_cgroup: wanted.clone_into_cgroup && probe::clone_into_cgroup().is_ok(),
+            mount_setattr: wanted.mount_setattr && probe::mount_setattr().is_ok(),
             ..wanted
         })
     }
@@ -140,15 +137,8 @@ mod probe {
     }
 
     pub(super) fn close_range() -> Result<(), Errno> {
-        // SAFETY: no descriptor has the number u32::MAX, so nothing is marked.
-        let ret = unsafe {
-            libc::syscall(
-                libc::SYS_close_range,
-                u32::MAX,
-                u32::MAX,
-                libc::CLOSE_RANGE_CLOEXEC,
-            )
-        };
+        // SAFETY: no descriptor has the number u32::MAX, so nothing is closed.
+        let ret = unsafe { libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0) };
         check(ret).map(drop)
     }
 
@@ -192,7 +182,7 @@ mod tests {
     #[test]
     fn the_probe_is_made_once_and_says_what_this_kernel_has() {
         let first = Host::probe().expect("the kernels we test on have every required call");
-        assert!(first.openat2 && first.close_range && first.mount_setattr);
+        assert!(first.openat2 && first.close_range);
         assert!(core::ptr::eq(first, Host::probe().unwrap()));
         let later = Host::probe_without(|host| host.cgroup_kill = false);
         assert!(
@@ -212,13 +202,8 @@ mod tests {
             ("openat2", "5.6", without(|host| host.openat2 = false)),
             (
                 "close_range",
-                "5.11",
+                "5.9",
                 without(|host| host.close_range = false),
-            ),
-            (
-                "mount_setattr",
-                "5.12",
-                without(|host| host.mount_setattr = false),
             ),
         ];
         for (name, since, result) in errors {
@@ -229,9 +214,11 @@ mod tests {
         }
         let older = without(|host| {
             host.clone_into_cgroup = false;
+            host.mount_setattr = false;
             host.pids_peak = false;
         });
         let older = older.expect("no box needs these");
-        assert!(!older.clone_into_cgroup && !older.pids_peak && older.memory_peak);
+        assert!(!older.clone_into_cgroup && !older.mount_setattr && !older.pids_peak);
+        assert!(older.memory_peak);
     }
 }

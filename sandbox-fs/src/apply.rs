@@ -32,6 +32,7 @@ use sandbox_core::{Errno, Fault};
 
 use crate::{
     FileMode, kernel_fs,
+    one_by_one::Proc,
     op::{At, Bind, MAX_TMPFS, Op, UpperOp},
     overlay::Overlay,
     sys::{file, mount},
@@ -70,6 +71,7 @@ pub(crate) fn begin(work: Work<'_>) -> Result<Builder<'_>, Fault> {
         tmpfs: [-1; MAX_TMPFS],
         work,
         origin: Origin::Init,
+        proc: None,
         // The embedder's mask would cut the modes of everything made here.
         mask: file::umask(0),
     };
@@ -92,6 +94,8 @@ pub(crate) struct Builder<'a> {
     tmpfs: [c_int; MAX_TMPFS],
     work: Work<'a>,
     origin: Origin<'a>,
+    /// Where mounts get their flags one by one.
+    proc: Option<Proc>,
     mask: libc::mode_t,
 }
 
@@ -124,7 +128,11 @@ impl<'a> Builder<'a> {
 
     fn step(&mut self, op: &Op) -> Result<(), Errno> {
         match op {
-            Op::MakePrivate => mount::make_all_private(),
+            Op::OpenProc => {
+                self.proc = Some(Proc::open()?);
+                Ok(())
+            }
+            Op::MakePrivate => mount::mount_make_private(c"/"),
             Op::Tmpfs {
                 at,
                 tmpfs,
@@ -212,7 +220,18 @@ impl<'a> Builder<'a> {
     fn bind(&self, at: &At, number: usize) -> Result<(), Errno> {
         let (tree, made_here) = self.tree(number)?;
         self.attach(tree, at)?;
+        self.restrict(tree, number)?;
         if made_here { file::close(tree) } else { Ok(()) }
+    }
+
+    /// Gives the attached tree of a bind its attributes, where it could not have them before.
+    fn restrict(&self, tree: c_int, number: usize) -> Result<(), Errno> {
+        let Some(proc) = self.proc else {
+            return Ok(());
+        };
+        let bind = self.work.binds.get(number).ok_or(INVALID)?;
+        proc.restrict_tree(tree, bind.attributes)?;
+        file::fchdir(self.root()?)
     }
 
     /// The detached tree of a bind, and whether init made it and has to close it.
@@ -227,7 +246,8 @@ impl<'a> Builder<'a> {
                 let bind = self.work.binds.get(number).ok_or(INVALID)?;
                 let path = bind.source.canonical.as_deref().ok_or(INVALID)?;
                 let source = tree::reopen(path, bind.source.identity)?;
-                let tree = tree::make(source, bind).map_err(|(_, errno)| errno)?;
+                let tree =
+                    tree::make(source, bind, self.proc.is_none()).map_err(|(_, errno)| errno)?;
                 file::close(source)?;
                 Ok((tree, true))
             }
@@ -246,6 +266,7 @@ impl<'a> Builder<'a> {
         for number in lowers {
             let (tree, made_here) = self.tree(number)?;
             overlay.lower(tree)?;
+            self.restrict(tree, number)?;
             if made_here {
                 file::close(tree)?;
             }
@@ -255,6 +276,7 @@ impl<'a> Builder<'a> {
             Some(UpperOp::Bind(number)) => {
                 let (tree, made_here) = self.tree(*number)?;
                 overlay.upper(tree)?;
+                self.restrict(tree, *number)?;
                 if made_here {
                     file::close(tree)?;
                 }
@@ -280,8 +302,12 @@ impl<'a> Builder<'a> {
             Err(errno) if optional && errno.raw() == libc::ENOENT => return Ok(()),
             other => other?,
         };
-        let mask = kernel_fs::mask(place, self.root()?)?;
+        let mask = kernel_fs::mask(place, self.root()?, self.proc.is_none())?;
         mount::move_mount(mask, place)?;
+        if let Some(proc) = self.proc {
+            proc.restrict_tree(mask, kernel_fs::CLOSED)?;
+            file::fchdir(self.root()?)?;
+        }
         // Not before: a file without a name cannot be mounted.
         kernel_fs::forget_mask(self.root()?)?;
         file::close(mask)?;
@@ -290,7 +316,13 @@ impl<'a> Builder<'a> {
 
     fn seal(&self, number: usize) -> Result<(), Errno> {
         let tmpfs = self.tmpfs.get(number).copied().ok_or(INVALID)?;
-        mount::mount_restrict(tmpfs, libc::MOUNT_ATTR_RDONLY, 0)?;
+        match self.proc {
+            None => mount::mount_restrict(tmpfs, libc::MOUNT_ATTR_RDONLY, 0)?,
+            Some(proc) => {
+                proc.restrict_one(tmpfs, libc::MOUNT_ATTR_RDONLY)?;
+                file::fchdir(self.root()?)?;
+            }
+        }
         require(tmpfs, libc::MOUNT_ATTR_RDONLY)
     }
 
@@ -306,6 +338,9 @@ impl<'a> Builder<'a> {
             libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV,
         )?;
         file::close(root)?;
+        if let Some(proc) = self.proc {
+            proc.close()?;
+        }
         for fd in self.tmpfs {
             if fd >= 0 {
                 file::close(fd)?;

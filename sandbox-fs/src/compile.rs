@@ -30,19 +30,21 @@ pub(crate) struct Compiled {
     pub(crate) names: Vec<String>,
     pub(crate) binds: Vec<Bind>,
     pub(crate) reach: Vec<Reach>,
+    pub(crate) at_once: bool,
 }
 
-pub(crate) fn compile(spec: &RootSpec) -> Result<Compiled, Error> {
+/// `at_once`: a tree gets its attributes by one call, before it is attached.
+pub(crate) fn compile(spec: &RootSpec, at_once: bool) -> Result<Compiled, Error> {
     check_quota(Path::new("/"), spec.quota)?;
     let items = expand(&spec.rules)?;
     check_unique(&items)?;
     let mut placed = gather::open(items, spec)?;
     placed.sort_by(|a, b| a.item.target.by_depth(&b.item.target));
-    let mut compiler = Compiler::new(spec.quota)?;
+    let mut compiler = Compiler::new(spec.quota, at_once)?;
     for placed in placed {
         compiler.place(placed)?;
     }
-    compiler.finish()
+    compiler.finish(at_once)
 }
 
 /// What stands at a target already placed, as far as things beneath it care.
@@ -92,7 +94,7 @@ struct Compiler<'r> {
 }
 
 impl<'r> Compiler<'r> {
-    fn new(quota: Quota) -> Result<Self, Error> {
+    fn new(quota: Quota, at_once: bool) -> Result<Self, Error> {
         let mut compiler = Self {
             early: Vec::new(),
             late: Vec::new(),
@@ -103,6 +105,9 @@ impl<'r> Compiler<'r> {
             ground: HashMap::new(),
             implied: HashSet::new(),
         };
+        if !at_once {
+            compiler.op(Op::OpenProc, "open /proc, to set flags mount by mount");
+        }
         compiler.op(Op::MakePrivate, "make the mounts of this namespace private");
         compiler.mount_tmpfs(Path::new(""), quota, MountFlags::empty(), None)?;
         Ok(compiler)
@@ -268,7 +273,7 @@ impl<'r> Compiler<'r> {
         })
     }
 
-    fn finish(mut self) -> Result<Compiled, Error> {
+    fn finish(mut self, at_once: bool) -> Result<Compiled, Error> {
         for tmpfs in &self.tmpfs {
             let Tmpfs { quota, used, .. } = tmpfs;
             if used.bytes > quota.bytes || used.inodes > quota.inodes {
@@ -304,6 +309,7 @@ impl<'r> Compiler<'r> {
             names,
             binds: self.binds,
             reach: self.reach,
+            at_once,
         })
     }
 }

@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use sandbox_core::{Bytes, Errno};
+use sandbox_core::{Bytes, Errno, HostError};
 
 use crate::{MountFlags, Quota, Rule};
 
@@ -17,6 +17,9 @@ use crate::{MountFlags, Quota, Rule};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The kernel lacks what every tree needs, or a bind with other ids.
+    #[error("no tree can be made here")]
+    Host(#[from] HostError),
     /// A target is not a path inside the box.
     #[error("target {target:?} {problem}")]
     Target {

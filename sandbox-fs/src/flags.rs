@@ -23,7 +23,7 @@ bitflags::bitflags! {
 }
 
 impl MountFlags {
-    /// What the flags say as `MOUNT_ATTR_*` of `mount_setattr(2)`. Only ever sets: clearing a flag of the source would
+    /// What the flags say as `MOUNT_ATTR_*`. Only ever sets: clearing a flag of the source would
     /// be `EPERM` in a user namespace and a loosening anywhere else.
     pub(crate) fn attributes(self) -> u64 {
         let mut attributes = libc::MOUNT_ATTR_NOSUID;

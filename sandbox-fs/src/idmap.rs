@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsRawFd as _, OwnedFd},
 };
 
-use sandbox_core::{Errno, sys::exit_now};
+use sandbox_core::{Errno, Host, HostError, sys::exit_now};
 
 use crate::{
     Error, IdMapping,
@@ -18,6 +18,14 @@ use crate::{
 
 /// A user namespace with this map. It lives as long as the descriptor; the process that was its first is gone.
 pub(crate) fn namespace(ids: IdMapping) -> Result<OwnedFd, Error> {
+    if !Host::probe()?.mount_setattr {
+        // No other call can do it.
+        return Err(Error::Host(HostError {
+            feature: "mount_setattr(2) for idmapped binds",
+            since: "5.12",
+            errno: Errno::from_raw(libc::ENOSYS),
+        }));
+    }
     let failed = |call| move |source| Error::IdMap { call, source };
     let [ours, theirs] = message::socket_pair()
         .map_err(failed("socketpair"))?

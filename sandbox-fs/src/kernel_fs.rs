@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// What nothing in a box needs to do with files of the kernel.
-const CLOSED: u64 = libc::MOUNT_ATTR_RDONLY
+pub(crate) const CLOSED: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR_NOSUID
     | libc::MOUNT_ATTR_NODEV
     | libc::MOUNT_ATTR_NOEXEC;
@@ -79,18 +79,20 @@ pub(crate) fn devpts(max: &CStr) -> Result<c_int, Errno> {
 const MASK: &CStr = c".sandbox-mask";
 
 /// A detached mount to put over `place`: an empty directory over a directory, an empty file of the tmpfs `root` over
-/// anything else.
+/// anything else, which is closed already where the kernel can do that `at_once`.
 ///
 /// # Errors
 /// `ELOOP`: a symbolic link is there. `EEXIST`: a rule put something of that name on the root.
-pub(crate) fn mask(place: c_int, root: c_int) -> Result<c_int, Errno> {
+pub(crate) fn mask(place: c_int, root: c_int, at_once: bool) -> Result<c_int, Errno> {
     match file::fstat(place)?.st_mode & libc::S_IFMT {
         libc::S_IFLNK => Err(Errno::from_raw(libc::ELOOP)),
         libc::S_IFDIR => tmpfs(c"4096", c"1", c"0555", CLOSED),
         _ => {
             let empty = file::create(root, MASK, 0o444)?;
             let mounted = mount::open_tree_clone(empty, 0)?;
-            mount::mount_restrict(mounted, CLOSED, 0)?;
+            if at_once {
+                mount::mount_restrict(mounted, CLOSED, 0)?;
+            }
             file::close(empty)?;
             Ok(mounted)
         }

@@ -12,7 +12,9 @@
 //! - Without [`MountFlags::WRITABLE`] nothing can be written, on no level below a bind.
 //!
 //! # Kernel
-//! 5.12 for `mount_setattr(2)`; [`sandbox_core::Host::probe`] says so at once.
+//! 5.9; [`sandbox_core::Host::probe`] says so at once. Before 5.12, without `mount_setattr(2)`, the flags of a bind are set on
+//! each of its mounts, by init, and proved; a mount below the source that another one covers is then an error, and so is a
+//! bind with other ids.
 
 mod apply;
 mod bounds;
@@ -32,6 +34,8 @@ mod item;
 mod keep;
 mod kernel_fs;
 mod landlock;
+mod mount_list;
+mod one_by_one;
 mod op;
 mod overlay;
 mod plan;

@@ -23,6 +23,8 @@ pub(crate) struct At {
 /// One operation.
 #[derive(Debug)]
 pub(crate) enum Op {
+    /// Open proc, where mounts get their flags one by one.
+    OpenProc,
     /// Cut the propagation of every mount.
     MakePrivate,
     /// Mount a tmpfs; without `at` it is the root of the box.

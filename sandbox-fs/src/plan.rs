@@ -47,6 +47,8 @@ pub struct RootPlan {
     names: Vec<String>,
     pub(crate) binds: Vec<Bind>,
     pub(crate) reach: Vec<Reach>,
+    /// A tree gets its attributes by one call, before it is attached.
+    pub(crate) at_once: bool,
     /// Absolute inside the box.
     kept: Vec<CString>,
 }
@@ -59,6 +61,7 @@ impl RootPlan {
             mut names,
             binds,
             reach,
+            at_once,
         } = compiled;
         for target in kept {
             names.push(format!("keep {}", target.as_path().display()));
@@ -92,6 +95,7 @@ impl RootPlan {
             names,
             binds,
             reach,
+            at_once,
             kept,
         })
     }
@@ -128,7 +132,7 @@ impl RootPlan {
         self.binds
             .iter()
             .map(|bind| {
-                tree::make(bind.source.fd.as_raw_fd(), bind)
+                tree::make(bind.source.fd.as_raw_fd(), bind, self.at_once)
                     .map(own)
                     .map_err(|(call, source)| Error::Tree {
                         path: bind.source.path.clone(),
@@ -156,6 +160,12 @@ impl RootPlan {
             (Some(Op::Bind { .. }), libc::ESTALE) => {
                 Some("the source was replaced since it was prepared; prepare again")
             }
+            (Some(Op::Bind { .. }), libc::EBUSY) => Some(
+                "a mount below the source is covered by another, and before Linux 5.12 nothing reaches it; use NON_RECURSIVE",
+            ),
+            (Some(Op::Bind { .. }), libc::ENOSPC) => Some(
+                "before Linux 5.12 a bind may bring 512 mounts along, itself among them; use NON_RECURSIVE",
+            ),
             (Some(Op::Bind { .. } | Op::Tmpfs { .. } | Op::Proc { .. }), libc::ENOENT) => {
                 Some("beneath a bind the target must exist on the host")
             }

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sandbox_core::Host;
+
 use crate::{
     Error, FileMode, MountFlags, ProcView, Quota, Requester, RootPlan, Rule, Upper, compile,
     descriptor::Descriptor, dev, plan, schema::Schema, target::Target,
@@ -301,7 +303,7 @@ impl RootSpec {
     /// no deadline.
     ///
     /// # Errors
-    /// What is wrong with the rules is said before any source is opened: [`Error::Target`], [`Error::Flags`],
+    /// [`Error::Host`] on a kernel without what every tree needs. What is wrong with the rules is said before any source is opened: [`Error::Target`], [`Error::Flags`],
     /// [`Error::QuotaZero`], [`Error::Conflict`] of one target, [`Error::Relative`]. Then [`Error::Source`],
     /// [`Error::Requester`] and [`Error::Unanswered`] for sources, [`Error::Conflict`] of nesting and [`Error::QuotaTooSmall`].
     pub fn prepare(&self) -> Result<RootPlan, Error> {
@@ -310,7 +312,8 @@ impl RootSpec {
             .iter()
             .map(|path| Target::new(path))
             .collect::<Result<Vec<_>, _>>()?;
-        let compiled = compile::compile(self)?;
+        let host = Host::probe()?;
+        let compiled = compile::compile(self, host.mount_setattr)?;
         plan::RootPlan::new(compiled, &kept)
     }
 }

@@ -34,14 +34,18 @@ use crate::{
 /// Which call failed, and the kernel's reason.
 pub(crate) type Failure = (&'static str, Errno);
 
-/// A restricted, private, detached copy of the mounts at `source`.
+/// A detached copy of the mounts at `source`, restricted and private where the kernel can do that `at_once`.
 ///
 /// The attributes go on every level by one call, before the tree can be seen from anywhere: a remount of the bind alone
 /// would leave its submounts writable. That call sets all or nothing and is not read back: statfs(2) would ask the
 /// filesystem, and a FUSE or NFS server may never answer.
-pub(crate) fn make(source: c_int, bind: &Bind) -> Result<c_int, Failure> {
+pub(crate) fn make(source: c_int, bind: &Bind, at_once: bool) -> Result<c_int, Failure> {
     let flags = if bind.recursive { mount::RECURSIVE } else { 0 };
     let tree = mount::open_tree_clone(source, flags).map_err(|errno| ("open_tree", errno))?;
+    if !at_once {
+        // What is attached nowhere cannot be changed by mount(2).
+        return Ok(tree);
+    }
     let restricted = match &bind.ids {
         Some(ids) => mount::mount_restrict_mapped(tree, bind.attributes, flags, ids.as_raw_fd()),
         None => mount::mount_restrict(tree, bind.attributes, flags),

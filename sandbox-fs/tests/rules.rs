@@ -4,37 +4,19 @@ mod support;
 
 use std::{
     fs,
-    os::{
-        fd::OwnedFd,
-        unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
-    },
+    os::{fd::OwnedFd, unix::fs::PermissionsExt as _},
     path::Path,
 };
 
 use sandbox_core::Bytes;
-use sandbox_fs::{
-    Conflict, Error, FileMode, IdMapping, MountFlags, Quota, RootSpec, Rule, Trees, Upper,
+use sandbox_fs::{Conflict, Error, FileMode, MountFlags, Quota, RootSpec, Rule, Trees, Upper};
+use support::{
+    Ids, ROOMY, USER, become_user, errno, in_box, in_child, in_planned_box, is_linux_6_5,
+    own_mounts,
 };
-use support::{Ids, ROOMY, USER, become_user, errno, in_box, in_child, in_planned_box, own_mounts};
 
 const W: MountFlags = MountFlags::WRITABLE;
 const RO: MountFlags = MountFlags::empty();
-
-/// For overlays by the new mount calls and idmapped tmpfs. A host that is declared to have them must.
-#[expect(clippy::print_stdout, reason = "a skip is said")]
-fn is_linux_6_5() -> bool {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release
-        .split(['.', '-'])
-        .map_while(|n| n.parse::<u32>().ok());
-    let is = (numbers.next(), numbers.next()) >= (Some(6), Some(5));
-    let declared = std::env::var("SANDBOX_TEST_HOST").unwrap_or_default();
-    assert!(is || !declared.split(',').any(|item| item == "linux6.5"));
-    if !is {
-        println!("skipped: needs linux6.5");
-    }
-    is
-}
 
 fn open_dir(mode: u32) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -273,44 +255,6 @@ fn an_overlay_works_for_an_ordinary_user() {
                 assert_eq!(fs::read("/box/below").unwrap(), b"below");
             },
         );
-    });
-}
-
-#[test]
-fn an_idmapped_bind_shows_the_judges_files_as_the_boxs() {
-    if !is_linux_6_5() {
-        return;
-    }
-    in_child(|| {
-        let dir = open_dir(0o700);
-        chown(dir.path(), Some(4_000), Some(4_000)).unwrap();
-        chown(dir.path().join("file"), Some(4_000), Some(4_000)).unwrap();
-        let ids = IdMapping {
-            stored: 4_000,
-            shown: USER,
-            count: 1,
-        };
-        let mapped = RootSpec::new(ROOMY).rule(Rule::IdmappedBind {
-            source: dir.path().into(),
-            target: "box".into(),
-            flags: W,
-            ids,
-        });
-        in_box(&mapped, || {
-            assert_eq!(fs::metadata("/box").unwrap().uid(), USER);
-            become_user(USER);
-            fs::write("/box/new", "x").unwrap();
-        });
-        let new = fs::metadata(dir.path().join("new")).unwrap();
-        assert_eq!((new.uid(), new.gid()), (4_000, 4_000), "as it is stored");
-        in_box(&RootSpec::new(ROOMY).bind(dir.path(), "box", W), || {
-            become_user(USER);
-            let twin = errno(fs::write("/box/new", "y"));
-            assert_eq!(twin, Some(libc::EACCES), "the twin");
-        });
-        let plan = mapped.prepare().unwrap();
-        let error = plan.instantiate(Trees::FromInit).unwrap_err();
-        assert!(matches!(error, Error::Unmappable { .. }), "{error}");
     });
 }
 

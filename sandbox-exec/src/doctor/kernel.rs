@@ -13,17 +13,23 @@ const ADVISED: [&str; 3] = ["trap", "log", "user_notif"];
 const UNFILTERED: &str = "docker run --security-opt seccomp=PROFILE.json, with a profile that allows the calls of \
     docs/architecture.md, or seccomp=unconfined";
 
+const NEWER: &str = "boot Linux 5.12 or newer (5.9 at least); in a container, its seccomp profile may say ENOSYS too";
+
 pub(super) fn calls(tried: &Tried) -> Finding {
     let finding = match tried {
+        Tried::Worked(0) => Finding::degraded(
+            Need::Kernel,
+            "openat2 and close_range are there, mount_setattr is not",
+            "a bind gets its flags mount by mount, and none can show other ids than its files have",
+        )
+        .mend(NEWER),
         Tried::Worked(_) => Finding::ok(
             Need::Kernel,
-            "openat2, close_range with CLOEXEC and mount_setattr are there",
+            "openat2, close_range and mount_setattr are there",
         ),
         Tried::Untried(why) => Finding::unknown(Need::Kernel, why),
         tried if tried.errno() == Some(libc::ENOSYS) => {
-            Finding::missing(Need::Kernel, tried.to_string(), "no box can be started").mend(
-                "boot Linux 5.12 or newer; in a container, its seccomp profile may say ENOSYS too",
-            )
+            Finding::missing(Need::Kernel, tried.to_string(), "no box can be started").mend(NEWER)
         }
         tried => Finding::missing(Need::Kernel, tried.to_string(), "no box can be started")
             .mend(UNFILTERED),
@@ -191,11 +197,14 @@ mod tests {
 
     #[test]
     fn calls_are_there_or_missing_or_unknown() {
-        assert_state(&calls(&Tried::Worked(0)), State::Ok);
+        assert_state(&calls(&Tried::Worked(1)), State::Ok);
+        let older = calls(&Tried::Worked(0));
+        assert_state(&older, State::Degraded);
+        assert!(older.found.contains("mount_setattr is not"));
         assert_state(&calls(&untried()), State::Unknown);
         let old = calls(&refused(libc::ENOSYS));
         assert_state(&old, State::Missing);
-        assert!(old.required && old.mend.unwrap().contains("5.12"));
+        assert!(old.required && old.mend.unwrap().contains("5.9"));
         for tried in [refused(libc::EPERM), Tried::Killed(libc::SIGSYS)] {
             let filtered = calls(&tried);
             assert_state(&filtered, State::Missing);

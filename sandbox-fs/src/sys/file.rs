@@ -94,6 +94,15 @@ pub(crate) fn close(fd: c_int) -> Result<(), Errno> {
     check_int(unsafe { libc::close(fd) }).map(drop)
 }
 
+/// Fills `buffer` with what comes next, and returns how many bytes that is; 0 at the end.
+pub(crate) fn read(fd: c_int, buffer: &mut [u8]) -> Result<usize, Errno> {
+    retry(|| {
+        // SAFETY: the buffer is live, writable and exactly `buffer.len()` bytes long.
+        let count = unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) };
+        usize::try_from(count).map_err(|_| errno())
+    })
+}
+
 /// Writes all of `bytes`.
 pub(crate) fn write_all(fd: c_int, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {

@@ -18,7 +18,10 @@
     clippy::disallowed_methods
 )]
 
-use core::ffi::{CStr, c_int, c_uint};
+use core::{
+    ffi::{CStr, c_int, c_uint, c_ulong},
+    ptr::null,
+};
 
 use sandbox_core::{
     Errno,
@@ -52,7 +55,7 @@ pub(crate) fn open_tree_clone(source: c_int, flags: c_uint) -> Result<c_int, Err
 /// # References
 /// <https://man7.org/linux/man-pages/man2/mount_setattr.2.html>
 pub(crate) fn mount_restrict(mount: c_int, attributes: u64, flags: c_uint) -> Result<(), Errno> {
-    mount_setattr(mount, c"", attributes, flags | EMPTY_PATH, 0)
+    mount_setattr(mount, attributes, flags, 0)
 }
 
 /// As [`mount_restrict`], and the mount shows ids as the user namespace maps them.
@@ -67,17 +70,63 @@ pub(crate) fn mount_restrict_mapped(
 ) -> Result<(), Errno> {
     let namespace = u64::try_from(namespace).map_err(|_| Errno::from_raw(libc::EBADF))?;
     let attributes = attributes | libc::MOUNT_ATTR_IDMAP;
-    mount_setattr(mount, c"", attributes, flags | EMPTY_PATH, namespace)
+    mount_setattr(mount, attributes, flags, namespace)
 }
 
-/// Cuts every mount of this namespace off from the propagation of its peers.
-pub(crate) fn make_all_private() -> Result<(), Errno> {
-    mount_setattr(libc::AT_FDCWD, c"/", 0, RECURSIVE, 0)
+/// Cuts the mount at `path` and every one below it off from the propagation of their peers.
+///
+/// # Errors
+/// `EINVAL`: no mount begins at `path`.
+///
+/// # References
+/// <https://man7.org/linux/man-pages/man2/mount.2.html>
+pub(crate) fn mount_make_private(path: &CStr) -> Result<(), Errno> {
+    mount(path, libc::MS_PRIVATE | libc::MS_REC)
+}
+
+/// Gives one mount of this namespace these flags and no others; how it notes access times stays.
+///
+/// # Errors
+/// `EINVAL`: no mount of this namespace begins at `path`. `EPERM`: a flag that the user namespace may not clear is missing.
+pub(crate) fn mount_set_flags(path: &CStr, flags: c_ulong) -> Result<(), Errno> {
+    mount(path, libc::MS_REMOUNT | libc::MS_BIND | flags)
+}
+
+fn mount(path: &CStr, flags: c_ulong) -> Result<(), Errno> {
+    // SAFETY: `path` is a live C string; a change of an existing mount reads no other argument.
+    check_int(unsafe { libc::mount(null(), path.as_ptr(), null(), flags, null()) }).map(drop)
+}
+
+/// The number that proc(5) lists the mount of `fd` under. Asks no filesystem.
+///
+/// # Kernel
+/// 5.8.
+///
+/// # References
+/// <https://man7.org/linux/man-pages/man2/statx.2.html>
+pub(crate) fn mount_id(fd: c_int) -> Result<u64, Errno> {
+    // SAFETY: an all-zero `statx` is valid.
+    let mut found: libc::statx = unsafe { core::mem::zeroed() };
+    // SAFETY: the path is a static C string, `found` a live statx that the call fills.
+    let ret = unsafe {
+        libc::syscall(
+            libc::SYS_statx,
+            fd,
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC,
+            libc::STATX_MNT_ID,
+            &raw mut found,
+        )
+    };
+    check(ret)?;
+    if found.stx_mask & libc::STATX_MNT_ID == 0 {
+        return Err(Errno::from_raw(libc::ENOSYS));
+    }
+    Ok(found.stx_mnt_id)
 }
 
 fn mount_setattr(
-    dir: c_int,
-    path: &CStr,
+    mount: c_int,
     attributes: u64,
     flags: c_uint,
     userns_fd: u64,
@@ -88,13 +137,13 @@ fn mount_setattr(
         propagation: libc::MS_PRIVATE,
         userns_fd,
     };
-    // SAFETY: `path` is a live C string, `attr` a live `mount_attr` of the size given.
+    // SAFETY: the path is a static C string, `attr` a live `mount_attr` of the size given.
     let ret = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            dir,
-            path.as_ptr(),
-            flags,
+            mount,
+            c"".as_ptr(),
+            flags | EMPTY_PATH,
             &raw const attr,
             size_of_val(&attr),
         )
@@ -164,7 +213,7 @@ pub(crate) fn fsconfig_string(context: c_int, key: &CStr, value: &CStr) -> Resul
 
 /// Sets one option of a context that has no value.
 pub(crate) fn fsconfig_flag(context: c_int, key: &CStr) -> Result<(), Errno> {
-    let nothing: *const libc::c_char = core::ptr::null();
+    let nothing: *const libc::c_char = null();
     // SAFETY: the key is a live C string; a flag wants no value.
     let ret = unsafe {
         libc::syscall(
@@ -185,7 +234,7 @@ pub(crate) fn fsconfig_flag(context: c_int, key: &CStr) -> Result<(), Errno> {
 /// `EPERM` for proc in a user namespace: the proc that is mounted here is covered in part, as in a container, and a new
 /// one would uncover it.
 pub(crate) fn fsmount(context: c_int, attributes: u64) -> Result<c_int, Errno> {
-    let nothing: *const libc::c_char = core::ptr::null();
+    let nothing: *const libc::c_char = null();
     // SAFETY: CMD_CREATE wants null pointers and 0.
     let ret = unsafe {
         libc::syscall(

@@ -11,14 +11,19 @@ pub(crate) mod trees;
 
 use std::{
     collections::BTreeMap,
+    ffi::{CStr, CString},
     fs,
     io::{Read as _, Write as _},
-    os::{fd::FromRawFd as _, fd::OwnedFd, unix::net::UnixStream},
+    os::{
+        fd::{FromRawFd as _, OwnedFd},
+        unix::{ffi::OsStrExt as _, net::UnixStream},
+    },
     panic::{self, AssertUnwindSafe},
+    path::Path,
 };
 
 use sandbox_core::{Bytes, ChildStep as _, Explain as _};
-use sandbox_fs::{KeptDir, Quota, RootPlan, RootSpec, Trees};
+use sandbox_fs::{KeptDir, Quota, RootInstance, RootPlan, RootSpec, Trees};
 
 /// Enough for every test that is not about quotas.
 pub(crate) const ROOMY: Quota = Quota {
@@ -118,8 +123,17 @@ pub(crate) fn attempt(
     ids: Ids,
     inside: impl FnOnce(),
 ) -> Result<(), String> {
-    let (mut ours, mut theirs) = UnixStream::pair().expect("a socket pair");
     let instance = plan.instantiate(trees).expect("the mounts can be made");
+    attempt_with(instance, ids, inside)
+}
+
+/// As [`attempt`], with mounts that were made before.
+pub(crate) fn attempt_with(
+    instance: RootInstance<'_>,
+    ids: Ids,
+    inside: impl FnOnce(),
+) -> Result<(), String> {
+    let (mut ours, mut theirs) = UnixStream::pair().expect("a socket pair");
     let spawner = fork();
     if spawner == 0 {
         drop(ours);
@@ -134,7 +148,7 @@ pub(crate) fn attempt(
                         inside();
                     }
                     Err(fault) => {
-                        let name = plan.explain(fault.index);
+                        let name = instance.explain(fault.index);
                         let text = format!("{name}: {}", fault.errno);
                         theirs.write_all(text.as_bytes()).expect("the test listens");
                     }
@@ -253,13 +267,26 @@ pub(crate) fn own_mounts() -> BTreeMap<String, String> {
 }
 
 /// Mounts a tmpfs at `path` in the caller's own mount namespace.
-pub(crate) fn mount_tmpfs(path: &std::path::Path) {
-    use std::{ffi::CString, os::unix::ffi::OsStrExt as _};
-    let path = CString::new(path.as_os_str().as_bytes()).unwrap();
-    let kind = c"tmpfs".as_ptr();
-    // SAFETY: all strings are live; tmpfs takes no data.
-    let ret = unsafe { libc::mount(kind, path.as_ptr(), kind, 0, core::ptr::null()) };
+pub(crate) fn mount_tmpfs(path: &Path) {
+    mount(Path::new("tmpfs"), path, Some(c"tmpfs"), 0);
+}
+
+/// `mount(2)` in the caller's own mount namespace.
+pub(crate) fn mount(source: &Path, target: &Path, kind: Option<&CStr>, flags: libc::c_ulong) {
+    let [source, target] =
+        [source, target].map(|path| CString::new(path.as_os_str().as_bytes()).unwrap());
+    let kind = kind.map_or(core::ptr::null(), CStr::as_ptr);
+    let none = core::ptr::null();
+    // SAFETY: all strings are live; no data is passed.
+    let ret = unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind, flags, none) };
     check("mount", ret.into());
+}
+
+/// Takes the topmost mount at `path` off.
+pub(crate) fn umount(path: &Path) {
+    let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+    // SAFETY: the path is a live C string.
+    check("umount2", unsafe { libc::umount2(path.as_ptr(), 0) }.into());
 }
 
 /// A mount namespace of its own for the caller, nothing of which reaches the host.
@@ -298,4 +325,20 @@ fn own_mount_namespace(propagation: libc::c_ulong) {
 /// The errno of a failed file operation.
 pub(crate) fn errno<T>(result: std::io::Result<T>) -> Option<i32> {
     result.err().and_then(|error| error.raw_os_error())
+}
+
+/// For overlays by the new mount calls and idmapped tmpfs. A host that is declared to have them must.
+#[expect(clippy::print_stdout, reason = "a skip is said")]
+pub(crate) fn is_linux_6_5() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|n| n.parse::<u32>().ok());
+    let is = (numbers.next(), numbers.next()) >= (Some(6), Some(5));
+    let declared = std::env::var("SANDBOX_TEST_HOST").unwrap_or_default();
+    assert!(is || !declared.split(',').any(|item| item == "linux6.5"));
+    if !is {
+        println!("skipped: needs linux6.5");
+    }
+    is
 }
