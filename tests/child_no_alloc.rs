@@ -130,18 +130,18 @@ fn every_road() {
         .proc_full("full")
         .bind("/nowhere", "optional", MountFlags::OPTIONAL)
         .keep("tmp");
-    let build = |root: RootSpec, args: &[&str]| {
+    let build = |root: RootSpec, policy: Policy, args: &[&str]| {
         Sandbox::builder()
             .host_name("tripwire")
             .root(root)
             .identity(boxes::identity())
             .limits(boxes::limits().wall_time(Duration::from_millis(500)))
-            .policy(Policy::judge())
+            .policy(policy)
             .command(&boxes::command(args).env("A", "B"))
             .expect("a good box")
     };
-    let good = build(rich, &["cat"]);
-    let slow = build(boxes::root(), &["forks", "5", "60"]);
+    let good = build(rich, Policy::judge().report_kills(), &["cat"]);
+    let slow = build(boxes::root(), Policy::judge(), &["forks", "5", "60"]);
     watched(|| {
         let finished = good
             .run(Stdin::Bytes(b"text".to_vec()), boxes::KEEP)

@@ -49,7 +49,7 @@ impl Verdict {
             Box::MemoryLimit => Self::MemoryLimitExceeded,
             Box::ProcessLimit => Self::ProcessLimitExceeded,
             Box::OutputLimit | Box::DiskLimit => Self::OutputLimitExceeded,
-            Box::SecurityViolation => Self::SecurityViolation,
+            Box::SecurityViolation { .. } => Self::SecurityViolation,
             // Cancelled, Indeterminate, and what later versions of the library may add: never the contestant's fault.
             _ => Self::JudgeError,
         }
@@ -168,7 +168,7 @@ mod tests {
             (Box::ProcessLimit, Class::Rte),
             (Box::OutputLimit, Class::Rte),
             (Box::DiskLimit, Class::Rte),
-            (Box::SecurityViolation, Class::Rte),
+            (Box::SecurityViolation { syscall: None }, Class::Rte),
         ] {
             assert_eq!(of(verdict, None).class(), Some(class), "{verdict:?}");
         }

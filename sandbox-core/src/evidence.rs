@@ -2,62 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{Bytes, DiskUse, Errno, Stage};
-
-/// A measurement, or why there is none. Absence never reads as zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "snake_case")
-)]
-pub enum Reading<T> {
-    /// What was measured.
-    Value(T),
-    /// Why nothing was measured.
-    Unavailable(Unavailable),
-}
-
-impl<T> Reading<T> {
-    /// The measurement, where there is one.
-    pub fn value(self) -> Option<T> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::Unavailable(_) => None,
-        }
-    }
-
-    /// Applies `f` to the measurement.
-    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Reading<U> {
-        match self {
-            Self::Value(value) => Reading::Value(f(value)),
-            Self::Unavailable(why) => Reading::Unavailable(why),
-        }
-    }
-}
-
-/// Why there is no measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "snake_case")
-)]
-#[non_exhaustive]
-pub enum Unavailable {
-    /// No limit or option of this run needed the source of this reading.
-    NotRequested,
-    /// No cgroup hierarchy of this host serves the controller.
-    NoController,
-    /// The kernel does not have the file that holds the reading.
-    KernelTooOld,
-    /// The kernel keeps no count of this, or shows it only in the host's first network namespace.
-    NotCounted,
-    /// The file was read, and its text was not what the kernel documents.
-    Malformed,
-    /// Reading failed.
-    Failed(Errno),
-}
+use crate::{Bytes, DiskUse, Errno, Reading, Stage, SyscallReports, Unavailable};
 
 /// How a process ended, from its raw wait status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +56,10 @@ pub enum KillReason {
     Output,
     /// The kernel's OOM killer took a process of a v1 cgroup, which cannot end the whole group by itself.
     OutOfMemory,
+    /// A thread made a call for which the policy ends the run; see [`SyscallReports::decisive`].
+    ForbiddenCall,
+    /// More calls were reported than one run may have; see [`SyscallReports::decisive`].
+    ReportFlood,
     /// The embedding program asked for it.
     Requested,
 }
@@ -306,6 +255,9 @@ pub struct Evidence {
     /// What of Landlock the payload had put itself under; absent where none was asked for, or the kernel has none.
     #[cfg_attr(feature = "serde", serde(default = "not_requested"))]
     pub landlock: Reading<Landlocked>,
+    /// The calls that the policy reports; absent where it reports none.
+    #[cfg_attr(feature = "serde", serde(default = "not_requested"))]
+    pub reports: Reading<SyscallReports>,
     /// Which hierarchy served which controller.
     pub controllers: Vec<ControllerUse>,
 }
@@ -344,6 +296,7 @@ impl Evidence {
             disks: Vec::new(),
             quotas: Vec::new(),
             landlock: Reading::Unavailable(Unavailable::NotRequested),
+            reports: Reading::Unavailable(Unavailable::NotRequested),
             controllers: Vec::new(),
         }
     }
@@ -363,7 +316,8 @@ impl Evidence {
 
 #[cfg(test)]
 mod tests {
-    use super::{Evidence, Exit, Reading, Unavailable};
+    use super::{Evidence, Exit};
+    use crate::{Reading, Unavailable};
     use core::time::Duration;
 
     #[test]

@@ -18,10 +18,13 @@ mod errno;
 mod evidence;
 mod host;
 mod limits;
+mod reading;
 mod record;
+mod reports;
 mod stage;
 mod step;
 pub mod sys;
+mod syscall;
 mod units;
 mod verdict;
 
@@ -31,12 +34,15 @@ pub use disk_use::DiskUse;
 pub use errno::Errno;
 pub use evidence::{
     Controller, ControllerUse, Evidence, Exit, HierarchyVersion, KillReason, Landlocked,
-    MemoryCharge, Reading, StreamEnd, StreamEvidence, Unavailable,
+    MemoryCharge, StreamEnd, StreamEvidence,
 };
 pub use host::{Host, HostError};
 pub use limits::{LimitError, Limits};
+pub use reading::{Reading, Unavailable};
 pub use record::{Process, Record, RecordError};
+pub use reports::{ReportedCall, SyscallReports};
 pub use stage::{Stage, StageSet};
 pub use step::{ChildStep, Explain, Fault, StepFailure};
+pub use syscall::{Abi, Syscall, SyscallName, SyscallNameError};
 pub use units::Bytes;
 pub use verdict::{Basis, Judgement, Outcome, RULES, Rule, Verdict, judge};

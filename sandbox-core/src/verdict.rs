@@ -1,6 +1,6 @@
 //! From evidence to verdict: a pure table.
 
-use crate::{DiskUse, Evidence, Exit, KillReason, Limits, Reading};
+use crate::{DiskUse, Evidence, Exit, KillReason, Limits, Reading, Syscall};
 
 /// What became of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,10 @@ pub enum Verdict {
     /// Filled a disk to its quota and failed.
     DiskLimit,
     /// Made a system call that the policy kills for.
-    SecurityViolation,
+    SecurityViolation {
+        /// Which; `None` where the kernel killed for it, who does not say.
+        syscall: Option<Syscall>,
+    },
     /// The embedding program killed the box.
     Cancelled,
     /// The evidence does not say; judge again. Never the contestant's fault.
@@ -62,6 +65,8 @@ pub enum Basis {
     IdleReading,
     /// The kernel ended the payload with `SIGXFSZ` under a file size limit.
     Sigxfsz,
+    /// A call that the policy reports, for which the supervisor ended the run.
+    SyscallReport,
     /// The kernel ended the payload with `SIGSYS`.
     Sigsys,
     /// Forks were refused, but not for the run's own limit: that was never reached.
@@ -135,18 +140,19 @@ pub type Rule = (Basis, fn(&Evidence, &Limits) -> Option<Verdict>);
 /// | 6 | `WallReading` | `WallTimeLimit` | measured wall time above the limit |
 /// | 7 | `IdleReading` | `IdleTimeLimit` | wall minus CPU time above the limit, at the end or when the box was killed for it |
 /// | 8 | `Sigxfsz` | `OutputLimit` | ended by `SIGXFSZ`, file size limit asked for |
-/// | 9 | `Sigsys` | `SecurityViolation` | ended by `SIGSYS` |
-/// | 10 | `ForeignForkDenied` | `Indeterminate` | a fork was refused, the own limit never reached, and the payload did not exit with 0 |
-/// | 11 | `ForkDenied` | `ProcessLimit` | a fork was refused, and the payload did not exit with 0 |
-/// | 12 | `DiskQuota` | `DiskLimit` | the limit of a quota was in the way, and the payload did not exit with 0 |
-/// | 13 | `DiskFull` | `DiskLimit` | where that is not counted, no other block or inode fitted at the end, and the payload did not exit with 0 |
-/// | 14 | `ExitStatus` | `Ok`, `RuntimeError` | init reported how the payload ended |
-/// | 15 | `NoExitReport` | `Indeterminate` | nothing else is known |
+/// | 9 | `SyscallReport` | `SecurityViolation`, with the call | a call was reported that the policy ends the run for, or more calls than one run may have |
+/// | 10 | `Sigsys` | `SecurityViolation` | ended by `SIGSYS`, where the policy does not report each call that it kills for |
+/// | 11 | `ForeignForkDenied` | `Indeterminate` | a fork was refused, the own limit never reached, and the payload did not exit with 0 |
+/// | 12 | `ForkDenied` | `ProcessLimit` | a fork was refused, and the payload did not exit with 0 |
+/// | 13 | `DiskQuota` | `DiskLimit` | the limit of a quota was in the way, and the payload did not exit with 0 |
+/// | 14 | `DiskFull` | `DiskLimit` | where that is not counted, no other block or inode fitted at the end, and the payload did not exit with 0 |
+/// | 15 | `ExitStatus` | `Ok`, `RuntimeError` | init reported how the payload ended |
+/// | 16 | `NoExitReport` | `Indeterminate` | nothing else is known |
 ///
 /// CPU and wall time decide by the final reading alone, which is never smaller than the one that led to a kill. Idle time
 /// can shrink: the kill itself costs CPU time. So there a kill that ended the payload decides as well. `SIGKILL` by itself
 /// is a run-time error, `SIGXCPU` too, and exit code 159 is an exit code. A kernel without `pids.peak` (before 6.6) cannot
-/// tell whose limit refused a fork; there rule 11 takes it for the run's own.
+/// tell whose limit refused a fork; there rule 12 takes it for the run's own.
 pub const RULES: &[Rule] = &[
     (Basis::KillRequest, |e, _| {
         (e.kill == Some(KillReason::Requested)).then_some(Verdict::Cancelled)
@@ -175,8 +181,19 @@ pub const RULES: &[Rule] = &[
     (Basis::Sigxfsz, |e, l| {
         (ended_by(e, libc::SIGXFSZ) && l.file_size.is_some()).then_some(Verdict::OutputLimit)
     }),
+    (Basis::SyscallReport, |e, _| match &e.reports {
+        Reading::Value(reports)
+            if reports.decisive.is_some() || e.kill == Some(KillReason::ReportFlood) =>
+        {
+            let syscall = reports.decisive.map(|call| call.syscall);
+            Some(Verdict::SecurityViolation { syscall })
+        }
+        _ => None,
+    }),
     (Basis::Sigsys, |e, _| {
-        ended_by(e, libc::SIGSYS).then_some(Verdict::SecurityViolation)
+        let forged = matches!(&e.reports, Reading::Value(reports) if reports.with_kills);
+        (ended_by(e, libc::SIGSYS) && !forged)
+            .then_some(Verdict::SecurityViolation { syscall: None })
     }),
     (Basis::ForeignForkDenied, |e, l| {
         let below = matches!(

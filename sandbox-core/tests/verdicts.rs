@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sandbox_core::{
-    Basis, Bytes, DiskUse, Evidence, Exit, KillReason, Limits, RULES, Reading, Unavailable,
-    Verdict, judge,
+    Abi, Basis, Bytes, DiskUse, Evidence, Exit, KillReason, Limits, RULES, Reading, ReportedCall,
+    Syscall, SyscallReports, Unavailable, Verdict, judge,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -48,6 +48,16 @@ fn disk(full: bool, hit: Reading<bool>) -> DiskUse {
         full,
         hit,
     }
+}
+
+const PTRACE: Syscall = Syscall::new(Abi::X86_64, 101, None);
+
+fn reports(decisive: bool) -> Reading<SyscallReports> {
+    let call = ReportedCall::new(PTRACE, [0; 6], 7, SECOND / 3);
+    let mut reports = SyscallReports::default();
+    reports.record(call);
+    reports.decisive = decisive.then_some(call);
+    Reading::Value(reports)
 }
 
 type Change = fn(&mut Evidence);
@@ -106,9 +116,16 @@ const DECIDES: &[(Basis, Change, Verdict)] = &[
         Verdict::OutputLimit,
     ),
     (
+        Basis::SyscallReport,
+        |e| e.reports = reports(true),
+        Verdict::SecurityViolation {
+            syscall: Some(PTRACE),
+        },
+    ),
+    (
         Basis::Sigsys,
         |e| e.exit = signal(libc::SIGSYS),
-        Verdict::SecurityViolation,
+        Verdict::SecurityViolation { syscall: None },
     ),
     (
         Basis::ForeignForkDenied,
@@ -236,6 +253,29 @@ fn sigkill_is_no_time_out_and_159_is_no_seccomp() {
 }
 
 #[test]
+fn a_call_that_was_reported_and_refused_decides_nothing() {
+    let evidence = run(|e| e.reports = reports(false));
+    assert_eq!(judge(&evidence, &limits()).verdict, Verdict::Ok);
+}
+
+#[test]
+fn a_sigsys_of_its_own_is_no_violation_where_every_kill_is_reported() {
+    let judged = |with_kills| {
+        let evidence = run(|e| {
+            let mut seen = SyscallReports::default();
+            seen.with_kills = with_kills;
+            e.reports = Reading::Value(seen);
+            e.exit = signal(libc::SIGSYS);
+        });
+        judge(&evidence, &limits()).basis
+    };
+    assert_eq!(
+        (judged(false), judged(true)),
+        (Basis::Sigsys, Basis::ExitStatus)
+    );
+}
+
+#[test]
 fn a_denied_fork_alone_is_no_failure() {
     let evidence = run(|e| e.forks_denied = Reading::Value(3));
     assert_eq!(judge(&evidence, &limits()).verdict, Verdict::Ok);
@@ -279,7 +319,7 @@ fn cpu_time_of_the_kill_itself_undoes_no_idle_limit() {
 #[cfg(feature = "serde")]
 #[test]
 fn a_stored_outcome_can_be_judged_again() {
-    let outcome = sandbox_core::Outcome::new(limits(), run(|_| {}));
+    let outcome = sandbox_core::Outcome::new(limits(), run(|e| e.reports = reports(true)));
     let text = serde_json::to_string(&outcome).unwrap();
     let stored: sandbox_core::Outcome = serde_json::from_str(&text).unwrap();
     assert_eq!(stored, outcome);

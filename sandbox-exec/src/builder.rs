@@ -14,6 +14,7 @@ use crate::{
     identities::{self, Source},
     process::rlimits::Rlimits,
     quotas::{QuotaPlan, Wanted, Who},
+    reports::Mode,
     sandbox::{Inner, Sandbox},
 };
 
@@ -28,6 +29,7 @@ struct Settings {
     share_network: bool,
     keep_groups: bool,
     memory_by_rlimit: bool,
+    reports: Mode,
 }
 
 /// Builds a [`Sandbox`]. The order is root, identity, limits, policy, command; each state is named after what it still
@@ -84,6 +86,7 @@ impl SandboxBuilder<WantsRoot> {
             share_network: false,
             keep_groups: false,
             memory_by_rlimit: false,
+            reports: Mode::Enforce,
         };
         Self {
             settings,
@@ -251,6 +254,14 @@ impl<State> Dangerous<State> {
 }
 
 impl Dangerous<WantsPolicy> {
+    /// Lets every call be made that the policy reports, and writes it down: up to 4096 calls that differ in number or
+    /// arguments. **Not a sandbox**: it is for tools that learn what a program one trusts needs.
+    /// [`SyscallReports::let_through`](sandbox_core::SyscallReports::let_through) says so in the evidence.
+    pub fn observe(mut self, policy: Policy) -> SandboxBuilder<WantsCommand> {
+        self.0.settings.reports = Mode::Observe;
+        self.0.policy(policy)
+    }
+
     /// No filter at all: every system call that the kernel gives to an unprivileged process.
     pub fn without_seccomp(self) -> SandboxBuilder<WantsCommand> {
         self.0.with_policy(None)
@@ -319,6 +330,7 @@ impl SandboxBuilder<WantsCommand> {
             landlock_asked: settings.landlock.is_some(),
             landlock,
             filter,
+            reports: settings.reports,
             image,
             hierarchies,
             parent: settings.parent,

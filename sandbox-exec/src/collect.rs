@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use sandbox_cgroup::{Cgroup, Usage};
 use sandbox_core::{
-    Evidence, KillReason, Landlocked, Limits, Outcome, Reading, Stage, Unavailable,
+    Evidence, KillReason, Landlocked, Limits, Outcome, Reading, Stage, SyscallReports, Unavailable,
     sys::monotonic_ns,
 };
 use sandbox_fs::KeptDir;
@@ -40,6 +40,7 @@ pub(crate) struct Remains {
     pub(crate) proof: Proof,
     pub(crate) cpu_at_start: Reading<Duration>,
     pub(crate) status: Status,
+    pub(crate) reports: Reading<SyscallReports>,
     pub(crate) kill: Option<(KillReason, i64)>,
     /// Where the counters are already read for the last time.
     pub(crate) usage: Option<Usage>,
@@ -59,6 +60,7 @@ impl Remains {
             proof,
             cpu_at_start,
             status,
+            reports,
             kill,
             usage,
             stdout,
@@ -95,6 +97,7 @@ impl Remains {
             }
             other => other,
         };
+        evidence.reports = reports;
         evidence.memory_by_rlimit = memory_by_rlimit && proof.stages.contains(Stage::Rlimits.set());
         evidence.disks = status.kept.iter().filter_map(KeptDir::usage).collect();
         evidence.quotas = quotas.usage();

@@ -4,7 +4,7 @@ use sandbox_core::{Errno, Explain as _, Fault, Process, Stage, StepFailure};
 
 use crate::{
     Prepared,
-    child::{chain, confine, init},
+    child::{chain, confine, init, report},
     command::Image,
     error::SetupFailure,
     process::{capabilities, identity, rlimits, session},
@@ -88,6 +88,9 @@ fn operation(prepared: &Prepared, process: Process, stage: Stage, index: u16) ->
             .landlock
             .as_ref()
             .map_or_else(String::new, |landlock| landlock.explain(index)),
+        Stage::Seccomp if index == report::SEND_LISTENER => {
+            "send the listener of the filter home".to_owned()
+        }
         Stage::Seccomp => inner
             .filter
             .as_ref()

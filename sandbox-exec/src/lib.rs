@@ -77,6 +77,7 @@ mod plan;
 mod prepared;
 mod process;
 mod quotas;
+mod reports;
 mod resources;
 mod running;
 mod sandbox;
@@ -112,10 +113,11 @@ pub use sandbox_seccomp as seccomp;
 
 pub use sandbox_cgroup::{CgroupParent, Hierarchies};
 pub use sandbox_core::{
-    Basis, Bytes, Controller, ControllerUse, CpuSet, DiskUse, Errno, Evidence, Exit,
+    Abi, Basis, Bytes, Controller, ControllerUse, CpuSet, DiskUse, Errno, Evidence, Exit,
     HierarchyVersion, Host, Judgement, KillReason, Landlocked, LimitError, Limits, MemoryCharge,
-    Outcome, Reading, Stage, StreamEnd, StreamEvidence, Unavailable, Verdict, judge,
+    Outcome, Reading, ReportedCall, Stage, StreamEnd, StreamEvidence, Syscall, SyscallName,
+    SyscallReports, Unavailable, Verdict, judge,
 };
 pub use sandbox_fs::{DiskLimit, KeptDir, Landlock, MountFlags, Quota, Requester, RootSpec};
 pub use sandbox_ns::{IdRange, UserMap};
-pub use sandbox_seccomp::{Action, Policy};
+pub use sandbox_seccomp::{Action, Answer, Policy};

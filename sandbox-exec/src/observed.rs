@@ -4,9 +4,11 @@ use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 
 use sandbox_core::{Exit, Process, Record, Stage, StageSet, StepFailure};
 use sandbox_fs::KeptDir;
+use sandbox_seccomp::Filter;
 
 use crate::{
     Error,
+    reports::{Mode, Reports},
     sys::message::{self, Message},
 };
 
@@ -28,6 +30,9 @@ pub(crate) struct Handshake {
     socket: Option<OwnedFd>,
     stages: Option<StageSet>,
     started: Option<(i64, u16)>,
+    /// What the filter reports, where it does.
+    pub(crate) reports: Option<Reports>,
+    listener: Option<OwnedFd>,
     pub(crate) failure: Option<(Process, StepFailure)>,
 }
 
@@ -37,6 +42,8 @@ impl Handshake {
             socket: Some(socket),
             stages: None,
             started: None,
+            reports: None,
+            listener: None,
             failure: None,
         }
     }
@@ -54,6 +61,9 @@ impl Handshake {
     /// The proof, once all of it has come. `Execve` is in it only where the payload's end was seen to close.
     pub(crate) fn proof(&self) -> Option<Proof> {
         let (stages, (started_ns, groups)) = (self.stages?, self.started?);
+        // The supervisor's own delay is not the program's.
+        let greeted_ns = self.reports.as_ref().and_then(Reports::greeted_ns);
+        let started_ns = started_ns.max(greeted_ns.unwrap_or(started_ns));
         let exec = if self.is_over() && self.failure.is_none() {
             Stage::Execve.set()
         } else {
@@ -64,6 +74,25 @@ impl Handshake {
             started_ns,
             groups,
         })
+    }
+
+    /// Listens to the filter's reports, once the payload has sent the listener.
+    pub(crate) fn listen(&mut self, filter: Option<&Filter>, mode: Mode) -> Result<(), Error> {
+        match (self.listener.take(), filter) {
+            (None, _) => Ok(()),
+            (Some(listener), Some(filter)) if filter.reports() && self.reports.is_none() => {
+                self.reports = Some(Reports::new(listener, filter.clone(), mode));
+                Ok(())
+            }
+            _ => Err(Error::ForeignRecord),
+        }
+    }
+
+    /// The listener, until the start's own call was answered.
+    pub(crate) fn awaits_greeting(&self) -> Option<RawFd> {
+        let reports = self.reports.as_ref();
+        let waits = reports.filter(|reports| reports.greeted_ns().is_none());
+        waits.and_then(Reports::descriptor)
     }
 
     /// Takes what has come.
@@ -79,6 +108,9 @@ impl Handshake {
                     Ok(Record::Started { ns, groups }) => self.started = Some((ns, groups)),
                     _ => return Err(Error::ForeignRecord),
                 },
+                Message::Descriptor(fd) if self.stages.is_none() && self.listener.is_none() => {
+                    self.listener = Some(fd);
+                }
                 Message::Descriptor(_) | Message::Go | Message::Foreign => {
                     return Err(Error::ForeignRecord);
                 }

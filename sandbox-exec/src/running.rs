@@ -20,6 +20,7 @@ use crate::{
     init_process::InitProcess,
     observed::{Handshake, Proof, Status},
     quotas::RunQuotas,
+    reports::Reports,
     sandbox::Inner,
     sys::{descriptors, process},
     watch::{Clocks, Decision},
@@ -131,13 +132,19 @@ impl Running {
         }
         stdout.finish(&mut buffer);
         stderr.finish(&mut buffer);
+        let proof = handshake.proof().unwrap_or(proof);
+        let reports = match handshake.reports.take() {
+            Some(reports) => Reading::Value(reports.into_evidence()),
+            None => Reading::Unavailable(Unavailable::NotRequested),
+        };
         let remains = Remains {
             limits: inner.limits.clone(),
             landlock: inner.landlocked(),
             memory_by_rlimit: inner.memory_by_rlimit,
-            proof: handshake.proof().unwrap_or(proof),
+            proof,
             cpu_at_start,
             status,
+            reports,
             kill: self.kill,
             usage: self.usage,
             stdout,
@@ -177,6 +184,12 @@ impl Running {
         }
         if ready.stderr {
             stderr.read(buffer);
+        }
+        if ready.report {
+            self.serve_reports()?;
+        }
+        if let (true, Some(reports)) = (ready.reports_over, &mut self.start.handshake.reports) {
+            reports.hang_up();
         }
         if ready.cancel {
             self.kill(KillReason::Requested)?;
@@ -237,6 +250,17 @@ impl Running {
         self.start.process.kill()
     }
 
+    fn serve_reports(&mut self) -> Result<(), Error> {
+        let started_ns = self.start.proof.started_ns;
+        let Some(reports) = &mut self.start.handshake.reports else {
+            return Ok(());
+        };
+        match reports.serve(started_ns)? {
+            Some(reason) => self.kill(reason),
+            None => Ok(()),
+        }
+    }
+
     fn looks_for_oom(&self) -> bool {
         !self.is_ending() && self.oom_until.is_some_and(|until| Instant::now() < until)
     }
@@ -271,6 +295,7 @@ impl Running {
             ..
         } = &self.start;
         let oom = cgroup.oom_notifier().filter(|_| self.usage.is_none());
+        let reports = handshake.reports.as_ref().and_then(Reports::descriptor);
         // A negative number is passed over by poll(2).
         let entry = |fd: Option<RawFd>| libc::pollfd {
             fd: fd.unwrap_or(-1),
@@ -286,12 +311,15 @@ impl Running {
             entry(stderr.descriptor()),
             // It signals the removal of the group as well.
             entry(oom.map(|fd| fd.as_raw_fd())),
+            entry(reports.filter(|_| !self.is_ending())),
         ];
         match descriptors::poll(&mut fds, timeout) {
             Err(errno) if errno.raw() == libc::EINTR => return Ok(Ready::default()),
             other => other.map_err(Error::call("ppoll"))?,
         };
-        let [over, status, handshake, cancel, stdout, stderr, oom] = fds.map(|fd| fd.revents != 0);
+        let [.., reports] = fds;
+        let [over, status, handshake, cancel, stdout, stderr, oom, _] =
+            fds.map(|fd| fd.revents != 0);
         Ok(Ready {
             over,
             status,
@@ -300,6 +328,8 @@ impl Running {
             stdout,
             stderr,
             oom,
+            report: reports.revents & libc::POLLIN != 0,
+            reports_over: reports.revents & libc::POLLHUP != 0,
         })
     }
 }
@@ -314,4 +344,6 @@ struct Ready {
     stdout: bool,
     stderr: bool,
     oom: bool,
+    report: bool,
+    reports_over: bool,
 }

@@ -16,6 +16,7 @@ use crate::{
     prepared,
     process::{identity::IdentityPlan, rlimits::Rlimits},
     quotas::QuotaPlan,
+    reports::Mode,
 };
 
 /// A compiled box: reusable, `Send + Sync`, cheap to clone. Nothing of it is on the host until [`Sandbox::spawn`].
@@ -41,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) landlock_asked: bool,
     pub(crate) landlock: Option<LandlockPlan>,
     pub(crate) filter: Option<Filter>,
+    /// What is done with the calls that the filter reports.
+    pub(crate) reports: Mode,
     pub(crate) image: Image,
     pub(crate) hierarchies: &'static Hierarchies,
     pub(crate) parent: CgroupParent,

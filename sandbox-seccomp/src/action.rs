@@ -27,6 +27,28 @@ pub enum Action {
     Trap,
     /// The call is made and the kernel logs it (auditd, or the kernel's own log).
     Log,
+    /// The call is not made: the supervisor is told of it, and answers.
+    ///
+    /// A policy that has it anywhere also reports, to end the run, the calls of foreign tables that otherwise kill. It must
+    /// refuse filters of the program's own, which could answer in place of the supervisor ([`Error::HidesReports`]).
+    ///
+    /// [`Error::HidesReports`]: crate::Error::HidesReports
+    Report(Answer),
+}
+
+/// What the supervisor does about a call that a policy reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum Answer {
+    /// It ends the run, whichever of its processes made the call.
+    Kill,
+    /// The call fails with this errno (1 to 4095), and the program goes on.
+    Errno(Errno),
 }
 
 impl Action {
@@ -42,22 +64,37 @@ impl Action {
             Self::KillThread => Some(libc::SECCOMP_RET_KILL_THREAD),
             Self::Trap => Some(libc::SECCOMP_RET_TRAP),
             Self::Log => Some(libc::SECCOMP_RET_LOG),
+            // The kernel passes the value's lower half to nobody. The supervisor finds it by running the program again.
+            Self::Report(Answer::Kill) => Some(libc::SECCOMP_RET_USER_NOTIF),
+            Self::Report(Answer::Errno(errno)) => Self::Errno(errno)
+                .encode()
+                .map(|value| libc::SECCOMP_RET_USER_NOTIF | value & libc::SECCOMP_RET_DATA),
         }
     }
 
     /// The action that a return value means; a value that we never emit is [`Action::Kill`], as the kernel has it.
     pub(crate) fn decode(value: u32) -> Self {
+        let errno = || {
+            let number = i32::try_from(value & libc::SECCOMP_RET_DATA).unwrap_or(libc::EPERM);
+            Errno::from_raw(number)
+        };
         match value & libc::SECCOMP_RET_ACTION_FULL {
             libc::SECCOMP_RET_ALLOW => Self::Allow,
-            libc::SECCOMP_RET_ERRNO => {
-                let number = i32::try_from(value & libc::SECCOMP_RET_DATA).unwrap_or(libc::EPERM);
-                Self::Errno(Errno::from_raw(number))
+            libc::SECCOMP_RET_ERRNO => Self::Errno(errno()),
+            libc::SECCOMP_RET_USER_NOTIF if value & libc::SECCOMP_RET_DATA == 0 => {
+                Self::Report(Answer::Kill)
             }
+            libc::SECCOMP_RET_USER_NOTIF => Self::Report(Answer::Errno(errno())),
             libc::SECCOMP_RET_LOG => Self::Log,
             libc::SECCOMP_RET_KILL_THREAD => Self::KillThread,
             libc::SECCOMP_RET_TRAP => Self::Trap,
             _ => Self::Kill,
         }
+    }
+
+    /// Whether the supervisor is told of the call.
+    pub(crate) fn reports(self) -> bool {
+        matches!(self, Self::Report(_))
     }
 
     /// Whether the call is made.
@@ -75,6 +112,8 @@ impl fmt::Display for Action {
             Self::KillThread => f.write_str("kill the thread"),
             Self::Trap => f.write_str("trap"),
             Self::Log => f.write_str("allow and log"),
+            Self::Report(Answer::Kill) => f.write_str("report and kill"),
+            Self::Report(Answer::Errno(errno)) => write!(f, "report, {errno}"),
         }
     }
 }
@@ -84,7 +123,7 @@ const MAX_ERRNO: u32 = 4095;
 
 #[cfg(test)]
 mod tests {
-    use super::Action;
+    use super::{Action, Answer};
     use sandbox_core::Errno;
 
     #[test]
@@ -97,6 +136,9 @@ mod tests {
             Action::KillThread,
             Action::Trap,
             Action::Log,
+            Action::Report(Answer::Kill),
+            Action::Report(Answer::Errno(Errno::from_raw(1))),
+            Action::Report(Answer::Errno(Errno::from_raw(4095))),
         ] {
             assert_eq!(Action::decode(action.encode().unwrap()), action);
         }
@@ -105,7 +147,9 @@ mod tests {
     #[test]
     fn no_errno_claims_success_or_is_cut_down() {
         for number in [0, -1, 4096, i32::MIN] {
-            assert_eq!(Action::Errno(Errno::from_raw(number)).encode(), None);
+            let errno = Errno::from_raw(number);
+            assert_eq!(Action::Errno(errno).encode(), None);
+            assert_eq!(Action::Report(Answer::Errno(errno)).encode(), None);
         }
     }
 

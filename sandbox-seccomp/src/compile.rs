@@ -8,7 +8,8 @@ use crate::{
     Action, ArgCondition, Comparison, Error, Filter, Policy, Width,
     emit::{Emitter, Label},
     instruction::{Instruction, JUMP_EQ, JUMP_GE, LOAD, OFFSET_ARCH, OFFSET_NR},
-    ranges::{Chain, Decision, Range, ranges},
+    ranges::{Chain, Decision, Range, encode, ranges},
+    reporting::{self, foreign},
     shrink::shrink,
     signed,
     table::Architecture,
@@ -24,6 +25,9 @@ pub(crate) fn compile(policy: &Policy) -> Result<Filter, Error> {
     let architecture = Architecture::native()?;
     let filter = Filter::new(program(policy, architecture)?);
     permits_setup(&filter, architecture)?;
+    if filter.reports() {
+        reporting::check(policy, architecture)?;
+    }
     Ok(filter)
 }
 
@@ -39,7 +43,7 @@ pub(crate) fn program(
     // In front of the tree, hence written after it: foreign architectures die before a number is looked at.
     let emitter = &mut layout.emitter;
     emitter.push(Instruction::new(LOAD, OFFSET_NR));
-    emitter.push_return(libc::SECCOMP_RET_KILL_PROCESS);
+    emitter.push_return(encode(foreign(policy))?);
     emitter.push(Instruction {
         code: JUMP_EQ,
         jt: 1,
@@ -206,8 +210,15 @@ const SETUP: [(&str, [u64; 6]); 5] = [
 const RECORD: u64 = 16;
 const MSG_NOSIGNAL: u64 = 0x4000;
 
+/// The message with the listener, of policies that report.
+const LISTENER: [(&str, [u64; 6]); 2] = [
+    ("sendmsg", [100, 0x7f12_3456_7890, MSG_NOSIGNAL, 0, 0, 0]),
+    ("sendmsg", [3, 0x00ed_cba9_8760, MSG_NOSIGNAL, 0, 0, 0]),
+];
+
 fn permits_setup(filter: &Filter, architecture: &Architecture) -> Result<(), Error> {
-    for (syscall, args) in SETUP {
+    let listener = LISTENER.iter().filter(|_| filter.reports());
+    for &(syscall, args) in SETUP.iter().chain(listener) {
         let action = match architecture.number(syscall)? {
             Some(number) => filter.evaluate(architecture.audit, number.into(), args),
             None => Action::Kill,

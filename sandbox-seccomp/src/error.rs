@@ -46,6 +46,14 @@ pub enum Error {
         /// The call.
         syscall: &'static str,
     },
+    /// The policy reports calls and lets the program install filters of its own, which could answer in place of the supervisor.
+    #[error(
+        "the policy reports calls and allows {syscall} to install a filter, which could hide them: refuse it"
+    )]
+    HidesReports {
+        /// The call.
+        syscall: &'static str,
+    },
     /// The program is longer than the kernel takes.
     #[error("the policy needs {instructions} BPF instructions, the kernel takes at most 4096")]
     TooLong {

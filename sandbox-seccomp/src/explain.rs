@@ -2,7 +2,12 @@
 
 use core::fmt;
 
-use crate::{Action, Error, Policy, policy::Rule, table::Architecture};
+use crate::{
+    Action, Error, Policy,
+    policy::Rule,
+    reporting::{self, HELLO, HELLO_CONDITIONS},
+    table::Architecture,
+};
 
 /// What a policy does with one call, and why. `Display` prints it as one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +29,11 @@ pub enum Decider<'a> {
     Rule(usize, &'a Rule),
     /// No rule names the call for these arguments.
     Default,
-    /// The number leads into the table of another architecture; such calls kill whatever the policy says.
+    /// The number leads into the table of another architecture; such calls kill whatever the policy says, or are reported to
+    /// end the run where it reports any.
     ForeignTable,
+    /// The call by which the start of a program under a policy that reports shows that reports arrive.
+    Greeting,
 }
 
 impl Policy {
@@ -61,11 +69,19 @@ impl Policy {
         if architecture.traps.iter().any(trapped) {
             return Ok(Explanation {
                 syscall: None,
-                action: Action::Kill,
+                action: reporting::foreign(self),
                 decider: Decider::ForeignTable,
             });
         }
         let syscall = architecture.name(number);
+        let greets = syscall == Some(HELLO) && HELLO_CONDITIONS.iter().all(|one| one.holds(args));
+        if greets && self.reports() {
+            return Ok(Explanation {
+                syscall,
+                action: reporting::hello(),
+                decider: Decider::Greeting,
+            });
+        }
         for (place, rule) in self.list().iter().enumerate().rev() {
             let names = rule.names()?;
             let named = syscall.is_some_and(|syscall| names.contains(&syscall));
@@ -97,6 +113,7 @@ impl fmt::Display for Explanation<'_> {
         match self.decider {
             Decider::Rule(place, rule) => write!(f, "rule {place}: {rule}"),
             Decider::Default => f.write_str("the default"),
+            Decider::Greeting => f.write_str("the start, which greets the supervisor by it"),
             Decider::ForeignTable => f.write_str("its number, which is of another architecture"),
         }
     }

@@ -7,19 +7,27 @@ use sandbox_core::Explain;
 
 use crate::{
     Action,
+    child::{GREET, INSTALL, INSTALL_REPORTING},
     evaluate::{self, Call},
-    instruction::Instruction,
+    instruction::{Instruction, RETURN},
 };
 
 /// A compiled policy: cheap to clone, installed by the child as it is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Filter {
     program: Arc<[Instruction]>,
+    reports: bool,
+    kills: bool,
 }
 
 impl Filter {
     pub(crate) fn new(program: Vec<Instruction>) -> Self {
+        let returns = program.iter().filter(|one| one.code == RETURN);
+        let actions = returns.map(|one| Action::decode(one.k));
+        let kills = |action| matches!(action, Action::Kill | Action::KillThread | Action::Trap);
         Self {
+            reports: actions.clone().any(Action::reports),
+            kills: actions.clone().any(kills),
             program: program.into(),
         }
     }
@@ -40,6 +48,18 @@ impl Filter {
             args,
         };
         Action::decode(evaluate::run(&self.program, &call))
+    }
+
+    /// Whether there are calls that it reports: then it is installed by [`Filter::install_reporting`].
+    #[must_use]
+    pub fn reports(&self) -> bool {
+        self.reports
+    }
+
+    /// Whether there are calls for which the kernel sends `SIGSYS`.
+    #[must_use]
+    pub fn kills(&self) -> bool {
+        self.kills
     }
 
     /// The number of BPF instructions. Units: instructions; the kernel takes at most 4096.
@@ -66,12 +86,18 @@ impl fmt::Debug for Filter {
 impl Explain for Filter {
     fn explain(&self, index: u16) -> String {
         match index {
-            0 => format!(
+            INSTALL => format!(
                 "install the system call filter of {} instructions (EACCES: no_new_privs is not set; EINVAL: the kernel \
                  lacks CONFIG_SECCOMP_FILTER)",
                 self.len()
             ),
-            _ => format!("operation {index} of the system call filter, which has only one"),
+            INSTALL_REPORTING => format!(
+                "install the reporting system call filter of {} instructions (EBUSY: this process is itself under a filter with \
+                 a listener, and the kernel has one at most; EINVAL: the kernel lacks CONFIG_SECCOMP_FILTER)",
+                self.len()
+            ),
+            GREET => "greet the supervisor through the system call filter".to_owned(),
+            _ => format!("unknown operation {index} of the system call filter"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! System call policy, compiled to a BPF filter.
 //!
-//! A [`Policy`] says per system call name what happens: the call is made, fails with an errno, is logged, or ends the
-//! process. Rules may name [groups](Group) of calls and ask for values of arguments, and later rules win, so that a policy is
+//! A [`Policy`] says per system call name what happens: the call is made, fails with an errno, is logged, ends the
+//! process, or is reported to the supervisor ([`Action::Report`], [`Listener`]). Rules may name [groups](Group) of calls and ask for values of arguments, and later rules win, so that a policy is
 //! composed of a [`Preset`], what it shall allow as well, and what it shall refuse. [`Policy::explain`] and
 //! [`Policy::effective`] show what came of it. [`Policy::prepare`] turns it into a [`Filter`] in the parent; the child installs that by one call
 //! ([`ChildStep::apply`](sandbox_core::ChildStep::apply)). Compiling takes longer than installing: do it once per policy.
@@ -9,6 +9,7 @@
 //! What every filter of this crate does, whatever the policy says:
 //! * A call of a foreign architecture (`int 0x80` on `x86_64`) kills the process: numbers mean other calls there.
 //! * A call through the x32 table of `x86_64` kills the process: `ptrace` has a second number there.
+//!   A policy that reports anything reports both, to end the run.
 //! * A name that no kernel knows is an error and never skipped. A name that only another architecture has (`open` on
 //!   aarch64) is accepted and has no effect, so that one policy serves all architectures.
 //! * A policy that would stop the start itself is refused: the failure would look like the contestant's.
@@ -50,12 +51,14 @@ mod instruction;
 #[cfg(all(test, feature = "serde"))]
 #[path = "../tests/libseccomp/mod.rs"]
 mod libseccomp;
+mod listener;
 #[cfg(feature = "serde")]
 pub mod oci;
 mod policy;
 mod preset;
 mod profile;
 mod ranges;
+mod reporting;
 #[cfg(feature = "serde")]
 mod schema;
 mod shrink;
@@ -65,12 +68,13 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-pub use action::Action;
+pub use action::{Action, Answer};
 pub use condition::{ArgCondition, Comparison, Width};
 pub use effective::{Effective, EffectiveCall};
 pub use error::Error;
 pub use explain::{Decider, Explanation};
 pub use filter::Filter;
 pub use group::Group;
+pub use listener::{Listener, Notification};
 pub use policy::{Policy, Rule};
 pub use preset::Preset;

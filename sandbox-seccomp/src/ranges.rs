@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Action, ArgCondition, Error, Policy, table::Architecture};
+use crate::{
+    Action, Answer, ArgCondition, Error, Policy,
+    reporting::{HELLO, HELLO_CONDITIONS, foreign, hello},
+    table::Architecture,
+};
 
 /// What is decided about one number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,13 +42,9 @@ pub(crate) fn ranges<'a>(
     let spans = named(policy, architecture, default)?
         .into_iter()
         .map(|(number, chain)| (number, number, decide(chain)));
-    let traps = architecture.traps.iter().map(|&(first, last)| {
-        (
-            first,
-            last,
-            Decision::Constant(libc::SECCOMP_RET_KILL_PROCESS),
-        )
-    });
+    let foreign = encode(foreign(policy))?;
+    let trapped = |&(first, last)| (first, last, Decision::Constant(foreign));
+    let traps = architecture.traps.iter().map(trapped);
     let mut spans: Vec<_> = spans.chain(traps).collect();
     spans.sort_unstable_by_key(|&(first, ..)| first);
 
@@ -73,6 +73,10 @@ pub(crate) fn named<'a>(
     default: u32,
 ) -> Result<BTreeMap<u32, Chain<'a>>, Error> {
     let mut chains: BTreeMap<u32, Chain<'a>> = BTreeMap::new();
+    let chain = || Chain {
+        cases: Vec::new(),
+        otherwise: default,
+    };
     for rule in policy.list() {
         let action = encode(rule.action)?;
         let names = rule.names()?;
@@ -89,10 +93,7 @@ pub(crate) fn named<'a>(
             let Some(number) = architecture.number(name)? else {
                 continue;
             };
-            let chain = chains.entry(number).or_insert_with(|| Chain {
-                cases: Vec::new(),
-                otherwise: default,
-            });
+            let chain = chains.entry(number).or_insert_with(chain);
             if rule.conditions.is_empty() {
                 chain.cases.clear();
                 chain.otherwise = action;
@@ -105,6 +106,10 @@ pub(crate) fn named<'a>(
                 });
             }
         }
+    }
+    if let (true, Some(number)) = (policy.reports(), architecture.number(HELLO)?) {
+        let chain = chains.entry(number).or_insert_with(chain);
+        chain.cases.push((&HELLO_CONDITIONS, encode(hello())?));
     }
     Ok(chains)
 }
@@ -130,7 +135,7 @@ pub(crate) fn decide(mut chain: Chain<'_>) -> Decision<'_> {
 pub(crate) fn encode(action: Action) -> Result<u32, Error> {
     action.encode().ok_or_else(|| Error::Errno {
         errno: match action {
-            Action::Errno(errno) => errno.raw(),
+            Action::Errno(errno) | Action::Report(Answer::Errno(errno)) => errno.raw(),
             _ => 0,
         },
     })

@@ -4,7 +4,8 @@ use proptest::{prelude::*, sample};
 use sandbox_core::Errno;
 
 use crate::{
-    Action, ArgCondition, Comparison, Filter, Policy, Width, compile::program, table::Architecture,
+    Action, Answer, ArgCondition, Comparison, Filter, Policy, Width, compile::program,
+    table::Architecture,
 };
 
 /// The compiled policy for any architecture.
@@ -38,6 +39,8 @@ pub(crate) fn actions() -> impl Strategy<Value = Action> {
         Action::Log,
         Action::Errno(Errno::from_raw(1)),
         Action::Errno(Errno::from_raw(38)),
+        Action::Report(Answer::Kill),
+        Action::Report(Answer::Errno(Errno::from_raw(38))),
     ])
 }
 

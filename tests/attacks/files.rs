@@ -14,7 +14,11 @@ use crate::can_run;
 fn assert_refused_twice(args: &[&str], refusal: &str) {
     let finished = Setup::new().run(args);
     assert_eq!(boxes::said(&finished), "");
-    assert_judged(&finished, Verdict::SecurityViolation, Basis::Sigsys);
+    assert_judged(
+        &finished,
+        Verdict::SecurityViolation { syscall: None },
+        Basis::Sigsys,
+    );
 
     let finished = Setup::new().without_filter().run(args);
     let said = boxes::said(&finished);
@@ -84,7 +88,11 @@ fn chroot_leads_nowhere() {
     let args = ["chroot-escape", "/tmp/jail"];
     let finished = Setup::new().run(&args);
     assert_eq!(boxes::said(&finished), "mkdir: ok 0\n");
-    assert_judged(&finished, Verdict::SecurityViolation, Basis::Sigsys);
+    assert_judged(
+        &finished,
+        Verdict::SecurityViolation { syscall: None },
+        Basis::Sigsys,
+    );
 
     let refused = Setup::new().without_filter().run(&args);
     let said = boxes::said(&refused);

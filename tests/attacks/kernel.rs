@@ -21,7 +21,11 @@ fn no_user_namespace_can_be_made() {
     }
     let finished = Setup::new().run(&["unshare-user"]);
     assert_eq!(boxes::said(&finished), "");
-    assert_judged(&finished, Verdict::SecurityViolation, Basis::Sigsys);
+    assert_judged(
+        &finished,
+        Verdict::SecurityViolation { syscall: None },
+        Basis::Sigsys,
+    );
     let refused = [
         ("clone-user", format!("clone: errno {}\n", libc::EPERM)),
         ("clone3-user", format!("clone3: errno {}\n", libc::ENOSYS)),
@@ -107,7 +111,11 @@ fn the_table_of_32_bit_programs_is_closed() {
     }
     let finished = Setup::new().run(&["int80"]);
     assert_eq!(boxes::said(&finished), "");
-    assert_judged(&finished, Verdict::SecurityViolation, Basis::Sigsys);
+    assert_judged(
+        &finished,
+        Verdict::SecurityViolation { syscall: None },
+        Basis::Sigsys,
+    );
 
     assert_eq!(
         said_by(&Setup::new().without_filter(), &["int80"]),

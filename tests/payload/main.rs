@@ -13,6 +13,7 @@ mod measured;
 mod processes;
 mod programs;
 mod raw;
+mod reported;
 mod space;
 
 use std::io::Write as _;
@@ -23,13 +24,14 @@ pub(crate) type Subcommand = (&'static str, fn(&[String]));
 /// The exit status for a payload that is used wrongly.
 const MISUSED: i32 = 97;
 
-const ALL: [&[Subcommand]; 7] = [
+const ALL: [&[Subcommand]; 8] = [
     behave::SUBCOMMANDS,
     inspect::SUBCOMMANDS,
     kernel::SUBCOMMANDS,
     measured::SUBCOMMANDS,
     processes::SUBCOMMANDS,
     programs::SUBCOMMANDS,
+    reported::SUBCOMMANDS,
     space::SUBCOMMANDS,
 ];
 

@@ -6,7 +6,10 @@
 #![expect(unsafe_code, reason = "installs a seccomp filter")]
 
 use core::ffi::c_long;
-use std::sync::OnceLock;
+use std::{
+    os::fd::{FromRawFd as _, OwnedFd},
+    sync::OnceLock,
+};
 
 use crate::sys;
 
@@ -91,7 +94,23 @@ pub fn install_armed() {
     }
 }
 
+/// Puts this process under a filter that allows everything and has a listener, as some containers are.
+#[must_use]
+pub fn install_listener() -> OwnedFd {
+    let allow = statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW);
+    let fd = sys::check(
+        "seccomp",
+        install_with(&[allow], libc::SECCOMP_FILTER_FLAG_NEW_LISTENER),
+    );
+    // SAFETY: a fresh descriptor, owned by nobody.
+    unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).expect("a descriptor is an int")) }
+}
+
 fn install(program: &[libc::sock_filter]) -> c_long {
+    install_with(program, 0)
+}
+
+fn install_with(program: &[libc::sock_filter], flags: libc::c_ulong) -> c_long {
     let filter = libc::sock_fprog {
         // Conditions are few; a program that is too long the kernel refuses.
         len: u16::try_from(program.len()).unwrap_or(u16::MAX),
@@ -100,7 +119,7 @@ fn install(program: &[libc::sock_filter]) -> c_long {
     // Without CAP_SYS_ADMIN the kernel wants no_new_privs, which is one of the things under test: these tests are root's.
     let operation = libc::SECCOMP_SET_MODE_FILTER;
     // SAFETY: the program is live and as long as it says; the kernel copies it.
-    unsafe { libc::syscall(libc::SYS_seccomp, operation, 0, &raw const filter) }
+    unsafe { libc::syscall(libc::SYS_seccomp, operation, flags, &raw const filter) }
 }
 
 fn code(bits: u32) -> u16 {

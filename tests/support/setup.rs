@@ -26,8 +26,12 @@ pub struct Setup {
     pub limits: Limits,
     /// File tree.
     pub root: RootSpec,
-    /// Whether the policy `judge` is in force.
+    /// Whether the policy is in force.
     pub filter: bool,
+    /// The policy; `judge` unless told.
+    pub policy: Policy,
+    /// Whether calls that the policy reports are let through.
+    pub observed: bool,
     /// Whether the box has a network of its own.
     pub own_network: bool,
     /// Quotas: of a directory's file system for the payload's uid, or of a directory as a project.
@@ -51,6 +55,8 @@ impl Setup {
             limits: boxes::limits(),
             root: boxes::root(),
             filter: true,
+            policy: Policy::judge(),
+            observed: false,
             own_network: true,
             quotas: Vec::new(),
             landlock: None,
@@ -87,6 +93,18 @@ impl Setup {
         self
     }
 
+    /// As it is, but for the policy.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// As it is, but that calls that the policy reports are let through.
+    pub fn observed(mut self) -> Self {
+        self.observed = true;
+        self
+    }
+
     /// As it is, but in the host's network.
     pub fn in_host_network(mut self) -> Self {
         self.own_network = false;
@@ -116,8 +134,10 @@ impl Setup {
             None => wants_identity.identity(self.identity),
         };
         let wants_policy = wants_limits.limits(self.limits.clone());
-        let mut builder = if self.filter {
-            wants_policy.policy(Policy::judge())
+        let mut builder = if self.filter && self.observed {
+            wants_policy.dangerous().observe(self.policy.clone())
+        } else if self.filter {
+            wants_policy.policy(self.policy.clone())
         } else {
             wants_policy.dangerous().without_seccomp()
         };

@@ -75,7 +75,11 @@ fn a_forbidden_call_is_a_security_violation() {
     // unshare of nothing: harmless where it is allowed.
     let args = ["call", &libc::SYS_unshare.to_string()];
     let finished = Setup::new().run(&args);
-    assert_judged(&finished, Verdict::SecurityViolation, Basis::Sigsys);
+    assert_judged(
+        &finished,
+        Verdict::SecurityViolation { syscall: None },
+        Basis::Sigsys,
+    );
     let exit = finished.outcome.evidence.exit;
     assert!(
         matches!(

@@ -30,7 +30,7 @@ use sandbox_fs::{RootFrame, RootPlan};
 use sandbox_ns::NamespacePlan;
 use sandbox_seccomp::Filter;
 
-use super::{ChildChannel, init};
+use super::{ChildChannel, init, report};
 use crate::{
     command::Image,
     plan::{InitPlan, RootStart},
@@ -296,8 +296,12 @@ impl Child<Confined> {
     /// [`Stage::WorkDir`], [`Stage::CloseFds`], [`Stage::Seccomp`].
     pub fn seal(self, filter: &Filter, image: &Image) -> Step<Sealed> {
         let mut sealed = self.dangerous().seal_unfiltered(image)?;
-        let done = apply(filter)?;
-        sealed.proved |= done;
+        sealed.proved |= if filter.reports() {
+            let installed = report::install(filter, sealed.channel.handshake);
+            in_stage(Stage::Seccomp, installed).map(|()| Stage::Seccomp.set())?
+        } else {
+            apply(filter)?
+        };
         Ok(sealed)
     }
 

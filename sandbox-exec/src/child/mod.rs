@@ -36,6 +36,7 @@ pub(crate) mod chain;
 pub(crate) mod confine;
 pub(crate) mod init;
 pub(crate) mod receive;
+pub(crate) mod report;
 
 use core::{convert::Infallible, ffi::c_int};
 

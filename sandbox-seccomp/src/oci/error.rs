@@ -77,6 +77,9 @@ pub enum Error {
         /// The bound.
         most: usize,
     },
+    /// The policy reports calls, and who answers in a container is not the profile's to say.
+    #[error("the policy reports calls: export what `Policy::without_reports` makes of it")]
+    Reports,
     /// The version of this kernel cannot be read.
     #[error("cannot read the kernel's version from /proc/sys/kernel/osrelease")]
     KernelVersion,

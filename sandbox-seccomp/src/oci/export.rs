@@ -28,9 +28,12 @@ impl Profile {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotExpressible`] names a call whose conditions need too many entries, [`Error::Policy`] what is wrong with
+    /// [`Error::Reports`]: the policy reports calls. [`Error::NotExpressible`] names a call whose conditions need too many entries, [`Error::Policy`] what is wrong with
     /// the policy itself.
     pub fn export(policy: &Policy) -> Result<Self, Error> {
+        if policy.reports() {
+            return Err(Error::Reports);
+        }
         let architecture = Architecture::native()?;
         let effective = policy.effective_on(architecture)?;
         let (default_action, default_errno_ret) = encode(effective.default);
@@ -145,5 +148,6 @@ fn encode(action: Action) -> (ProfileAction, Option<u32>) {
         Action::KillThread => (ProfileAction::KillThread, None),
         Action::Trap => (ProfileAction::Trap, None),
         Action::Log => (ProfileAction::Log, None),
+        Action::Report(_) => (ProfileAction::Notify, None),
     }
 }

@@ -1,0 +1,158 @@
+//! The supervisor's half of a filter that reports: takes calls, writes them down, answers.
+
+use core::time::Duration;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+
+use sandbox_core::{Errno, KillReason, ReportedCall, SyscallReports, sys::monotonic_ns};
+use sandbox_seccomp::{Action, Answer, Filter, Listener, Notification};
+
+use crate::{Error, collect::elapsed, sys::descriptors};
+
+/// Calls that are taken between two looks at the clocks. A flood of calls must not keep the supervisor from its limits.
+const BATCH: usize = 64;
+
+/// Most distinct calls of a run that is only observed; its program is trusted.
+const MOST_OBSERVED: usize = 4096;
+
+/// What the supervisor does with the calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// What the policy says.
+    Enforce,
+    /// Lets all of them be made. Not a sandbox.
+    Observe,
+}
+
+/// The reports of one run.
+#[derive(Debug)]
+pub(crate) struct Reports {
+    listener: Listener,
+    filter: Filter,
+    mode: Mode,
+    seen: SyscallReports,
+    /// Also those whose thread had gone: they cost the supervisor as much.
+    taken: u64,
+    /// No process under the filter is left: the descriptor would be ready for ever.
+    hung_up: bool,
+    /// Before the answer to the first call, the start's own, the program cannot have run.
+    greeted_ns: Option<i64>,
+}
+
+impl Reports {
+    pub(crate) fn new(listener: OwnedFd, filter: Filter, mode: Mode) -> Self {
+        let mut seen = SyscallReports::default();
+        seen.with_kills = !filter.kills();
+        seen.let_through = mode == Mode::Observe;
+        Self {
+            listener: Listener::from(listener),
+            filter,
+            mode,
+            seen,
+            taken: 0,
+            hung_up: false,
+            greeted_ns: None,
+        }
+    }
+
+    /// The descriptor to poll, while there may be something to take.
+    pub(crate) fn descriptor(&self) -> Option<RawFd> {
+        (!self.hung_up).then(|| self.listener.as_fd().as_raw_fd())
+    }
+
+    pub(crate) fn hang_up(&mut self) {
+        self.hung_up = true;
+    }
+
+    /// When the start's own call was answered, if it was.
+    pub(crate) fn greeted_ns(&self) -> Option<i64> {
+        self.greeted_ns
+    }
+
+    /// Takes the start's own call and answers it: all of the way works.
+    pub(crate) fn greet(&mut self) -> Result<(), Error> {
+        let Some(call) = self.take()? else {
+            return Ok(());
+        };
+        if !call.is_greeting() {
+            return Err(Error::ForeignRecord);
+        }
+        self.greeted_ns = Some(monotonic_ns());
+        self.listener.greet_back(&call).map_err(answer_failed)
+    }
+
+    /// Takes calls and answers them; why the run is to be ended, if it is. The call that it is ended for gets no answer.
+    pub(crate) fn serve(&mut self, started_ns: i64) -> Result<Option<KillReason>, Error> {
+        for _ in 0..BATCH {
+            self.taken = self.taken.saturating_add(1);
+            let end = match self.take()? {
+                Some(call) => self.answer(&call, started_ns)?,
+                None if self.is_flooded() => Some(KillReason::ReportFlood),
+                None => None,
+            };
+            if end.is_some() || !self.is_ready()? {
+                return Ok(end);
+            }
+        }
+        Ok(None)
+    }
+
+    pub(crate) fn into_evidence(self) -> SyscallReports {
+        self.seen
+    }
+
+    fn is_flooded(&self) -> bool {
+        self.mode == Mode::Enforce && self.taken > SyscallReports::FLOOD
+    }
+
+    fn answer(
+        &mut self,
+        call: &Notification,
+        started_ns: i64,
+    ) -> Result<Option<KillReason>, Error> {
+        let after = elapsed(started_ns, monotonic_ns());
+        let report = ReportedCall::new(call.syscall, call.args, call.thread, after);
+        if self.mode == Mode::Observe {
+            let same =
+                |a: &ReportedCall, b: &ReportedCall| (a.syscall, a.args) == (b.syscall, b.args);
+            self.seen.record_within(report, MOST_OBSERVED, same);
+            let answered = self.listener.dangerous_continue(call);
+            return answered.map(|()| None).map_err(answer_failed);
+        }
+        self.seen.record(report);
+        let reason = match call.action(&self.filter) {
+            _ if self.is_flooded() => KillReason::ReportFlood,
+            Action::Report(Answer::Errno(errno)) => {
+                let answered = self.listener.refuse(call, errno);
+                return answered.map(|()| None).map_err(answer_failed);
+            }
+            // Also what our own filter would never have reported.
+            _ => KillReason::ForbiddenCall,
+        };
+        self.seen.decisive = Some(report);
+        Ok(Some(reason))
+    }
+
+    fn take(&self) -> Result<Option<Notification>, Error> {
+        let taken = self.listener.receive();
+        taken.map_err(Error::call("ioctl SECCOMP_IOCTL_NOTIF_RECV"))
+    }
+
+    /// Whether another call waits: taking one where none does would sleep.
+    fn is_ready(&self) -> Result<bool, Error> {
+        let mut fds = [libc::pollfd {
+            fd: self.listener.as_fd().as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        }];
+        match descriptors::poll(&mut fds, Some(Duration::ZERO)) {
+            Err(errno) if errno.raw() == libc::EINTR => return Ok(false),
+            other => other.map_err(Error::call("ppoll"))?,
+        };
+        let [listener] = fds;
+        Ok(listener.revents & libc::POLLIN != 0)
+    }
+}
+
+fn answer_failed(errno: Errno) -> Error {
+    Error::call("ioctl SECCOMP_IOCTL_NOTIF_SEND")(errno)
+}
