@@ -191,7 +191,8 @@ impl Runner {
         };
         Ok(builder
             .limits(spec.limits.clone())
-            .policy(Policy::judge())
+            // The verdict then names the call, whichever of the submission's processes makes it.
+            .policy(Policy::judge().report_kills())
             .cgroup_parent(self.parent.clone())
             .command(&command)?)
     }

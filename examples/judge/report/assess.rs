@@ -134,6 +134,12 @@ fn test_report(name: &str, run: &TestRun, limits: &Limits) -> TestReport {
     ) {
         (Some(reason), _) => reason.clone(),
         (None, Some(Box::RuntimeError(exit))) => describe_exit(exit),
+        (
+            None,
+            Some(Box::SecurityViolation {
+                syscall: Some(call),
+            }),
+        ) => format!("system call {call}"),
         (None, Some(Box::WallTimeLimit)) => "wall time".to_owned(),
         (None, Some(Box::Indeterminate)) => "the evidence does not say what happened".to_owned(),
         (None, Some(Box::Ok)) => message(run).trim_end().to_owned(),

@@ -76,8 +76,16 @@ fn sumup_shows_every_verdict() {
             "process_limit_exceeded",
             "fork_denied",
         ),
-        ("run_time_error/ptrace.c", "security_violation", "sigsys"),
-        ("run_time_error/mount.c", "security_violation", "sigsys"),
+        (
+            "run_time_error/ptrace.c",
+            "security_violation",
+            "syscall_report",
+        ),
+        (
+            "run_time_error/mount.c",
+            "security_violation",
+            "syscall_report",
+        ),
         ("run_time_error/network.py", "run_time_error", "exit_status"),
         (
             "time_limit_exceeded/spin.c",
@@ -105,6 +113,8 @@ fn sumup_shows_every_verdict() {
         ("run_time_error/signal.c", "signal 11 (SIGSEGV)"),
         ("run_time_error/stack_overflow.c", "signal 11 (SIGSEGV)"),
         ("run_time_error/exit_code.c", "exit code 3"),
+        ("run_time_error/ptrace.c", "system call ptrace"),
+        ("run_time_error/mount.c", "system call mount"),
     ] {
         assert_eq!(submission(&report, path)["detail"], detail, "{path}");
     }
