@@ -1,10 +1,14 @@
 //! Boxes in a group of v2 that was handed over, with the supervisor in the way.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use sandbox_exec::{
-    Basis, Bytes, CgroupParent, Error, Finished, Hierarchies, Identity, Limits, Policy, Sandbox,
-    Stdin, UserMap, Verdict,
+    Basis, Bytes, CgroupParent, Errno, Error, Finished, Hierarchies, Identity, Limits, Policy,
+    Reading, Sandbox, Stdin, Unavailable, UserMap, Verdict,
     cgroup::{Cgroup, Error as Cgroups},
 };
 use sandbox_test_support::{
@@ -220,5 +224,64 @@ fn room_is_not_taken_back_from_under_a_box() {
         held.destroy().expect("nothing is in it");
         delegation.undo().expect("now it is free");
         assert_eq!(group.read("cgroup.subtree_control"), "");
+    });
+}
+
+/// Takes CPU accounting away from v1 for this process, so that v2 serves it on every host.
+fn account_on_v2() {
+    scene::unshare_mounts();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("/proc is mounted");
+    for line in mounts.lines() {
+        let (fields, kind) = line.split_once(" - ").expect("as documented");
+        if kind.starts_with("cgroup ") && kind.split(',').any(|one| one == "cpuacct") {
+            let point = fields.split(' ').nth(4).expect("as documented");
+            scene::mount_tmpfs_on(Path::new(point));
+        }
+    }
+}
+
+/// The group is the user's, but what a process leaves on its way there is not: the kernel lets nobody move it.
+#[test]
+fn a_user_outside_of_the_group_that_was_given_goes_without_accounting_and_without_limits() {
+    if !host::has(&["root"]) {
+        return;
+    }
+    let (open, uid) = (Open::make(), Setup::new().identity.uid);
+    let group = Delegated::to(uid);
+    in_child(|| {
+        account_on_v2();
+        sys::become_user(uid);
+        let run = |limits: Limits| {
+            let parent = group.path().file_name().expect("below the root");
+            let sandbox = Sandbox::builder()
+                .user_map(UserMap::own())
+                .cgroup_parent(CgroupParent::Path(parent.into()))
+                .root(mapped::root(&open.payload()))
+                .identity(Identity::new(0, 0))
+                .limits(limits.wall_time(host::patience(10_000)))
+                .policy(Policy::judge())
+                .command(&boxes::command(&["exit"]));
+            sandbox.and_then(|sandbox| sandbox.run(Stdin::Null, boxes::KEEP))
+        };
+        let free = run(Limits::default());
+        let free = free.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
+        assert_judged(&free, Verdict::Ok, Basis::ExitStatus);
+        let refused = Unavailable::Failed(Errno::from_raw(libc::EACCES));
+        let evidence = free.outcome.evidence;
+        assert_eq!(evidence.cpu_time, Reading::Unavailable(refused));
+        assert!(
+            evidence.controllers.is_empty(),
+            "{:?}",
+            evidence.controllers
+        );
+
+        let limits = Limits::default().cpu_time(host::patience(5_000));
+        let Err(error @ Error::Cgroup(_)) = run(limits) else {
+            panic!("it cannot be held");
+        };
+        let text = boxes::full(&error);
+        for part in ["limit cpu_time", "Cpuacct", "cgroup.procs", "EACCES"] {
+            assert!(text.contains(part), "{text}");
+        }
     });
 }

@@ -81,7 +81,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// [`Error::Limits`] and [`Error::BeyondHost`] for limits that nothing or not this machine can honour,
-    /// [`Error::NoController`] where no hierarchy serves a limit, [`Error::SwapUnaccounted`] where swap would defeat the
+    /// [`Error::NoController`] where no hierarchy serves a limit, [`Error::OutOfReach`] where the payload could not come into the group, [`Error::SwapUnaccounted`] where swap would defeat the
     /// memory limit, [`Error::ReadBack`] where the kernel took a limit and means another; else the operation that failed.
     ///
     /// # Kernel
@@ -100,7 +100,8 @@ impl Cgroup {
             match group.place(parent, limits) {
                 Ok(place) => places.push(place),
                 Err(error) if group.required() => return Err(error),
-                Err(error) => no_accounting = unavailable(&error),
+                Err(error) if group.accounts() => no_accounting = unavailable(&error),
+                Err(_) => {}
             }
         }
         for _ in 0..ATTEMPTS {
@@ -135,7 +136,10 @@ impl Cgroup {
                 Ok(Some(node)) => nodes.push(node),
                 Ok(None) => return Ok(None),
                 Err(error) if place.required => return Err(error),
-                Err(error) => no_accounting = unavailable(&error),
+                Err(error) if place.controllers.contains(&Controller::Cpuacct) => {
+                    no_accounting = unavailable(&error);
+                }
+                Err(_) => {}
             }
         }
         let counters = Counters::open(&nodes, no_accounting)?;

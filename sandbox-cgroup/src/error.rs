@@ -132,6 +132,24 @@ pub enum Error {
         /// Text of its `cgroup.type`.
         kind: String,
     },
+    /// No process of this user can come into the groups of runs from where it is: the user was given the parent, and not the
+    /// group above it and the process.
+    #[error(
+        "limit {field} needs the cgroup controller {controller:?}, and no process can be moved to {} from here without write access to {}: \
+         start the program inside of the delegated group", .parent.display(), .path.display()
+    )]
+    OutOfReach {
+        /// Name of the field of [`sandbox_core::Limits`].
+        field: &'static str,
+        /// The controller.
+        controller: Controller,
+        /// The cgroup parent.
+        parent: PathBuf,
+        /// The file that must be writable.
+        path: PathBuf,
+        /// `EACCES`: it is not.
+        source: Errno,
+    },
     /// Taking the lock that marks the group as alive failed.
     #[error("cannot lock the cgroup {}", .path.display())]
     Lock {
@@ -216,6 +234,7 @@ impl Error {
             | Self::Read { source, .. }
             | Self::Write { source, .. }
             | Self::Create { source, .. }
+            | Self::OutOfReach { source, .. }
             | Self::Lock { source, .. }
             | Self::Notify { source, .. }
             | Self::Kill { source, .. }
@@ -333,6 +352,13 @@ mod tests {
                 read: text(),
             },
             Error::Create {
+                path: path(),
+                source,
+            },
+            Error::OutOfReach {
+                field: "cpu_time",
+                controller,
+                parent: path(),
                 path: path(),
                 source,
             },

@@ -114,6 +114,13 @@ impl Hierarchies {
         Ok(current)
     }
 
+    /// One of them with the group in which this process is now.
+    pub(crate) fn own_now(hierarchy: &Hierarchy) -> Result<Hierarchy, Error> {
+        let list = vec![hierarchy.clone()];
+        let mut now = Self { list }.as_of_now()?.list;
+        Ok(now.pop().unwrap_or_else(|| hierarchy.clone()))
+    }
+
     fn assemble(mounts: &[Mount], own: &[OwnGroup]) -> Self {
         let mut best: Vec<&Mount> = Vec::new();
         for mount in mounts {

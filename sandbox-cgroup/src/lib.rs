@@ -51,6 +51,7 @@ mod mountinfo;
 mod node;
 mod orphans;
 mod parent;
+mod reach;
 mod setting;
 mod sys;
 mod v1;

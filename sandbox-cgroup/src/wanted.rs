@@ -10,7 +10,7 @@ use sandbox_core::{Controller, CpuSet, Errno, HierarchyVersion, Limits};
 use crate::{
     CgroupParent, Error, Hierarchies, Missing,
     hierarchy::Hierarchy,
-    host_limits, mountinfo, node,
+    host_limits, mountinfo, node, reach,
     setting::Setting,
     sys,
     v1::{self, Surroundings},
@@ -109,6 +109,12 @@ impl Wanted<'_> {
         self.needs.iter().any(|need| need.field.is_some())
     }
 
+    /// Whether it is the one that counts CPU time.
+    pub(crate) fn accounts(&self) -> bool {
+        let is_it = |need: &Need| need.controller == Controller::Cpuacct;
+        self.needs.iter().any(is_it)
+    }
+
     /// Makes the parent ready and works out the settings.
     pub(crate) fn place(&self, parent: &CgroupParent, limits: &Limits) -> Result<Place, Error> {
         let directory = parent.directory(self.hierarchy)?;
@@ -116,6 +122,9 @@ impl Wanted<'_> {
             HierarchyVersion::V1 => self.needs.iter().map(|need| need.controller).collect(),
             HierarchyVersion::V2 => self.on_offer(&directory)?,
         };
+        if self.hierarchy.version == HierarchyVersion::V2 {
+            self.check_reach(&directory)?;
+        }
         let settings = match self.hierarchy.version {
             HierarchyVersion::V1 => self.v1_settings(&directory, &controllers, limits)?,
             HierarchyVersion::V2 => {
@@ -138,6 +147,22 @@ impl Wanted<'_> {
             controllers,
             settings,
             required: self.required(),
+        })
+    }
+
+    /// Refuses a parent into which the payload could not come, before anything is changed there.
+    fn check_reach(&self, parent: &Path) -> Result<(), Error> {
+        let Some((path, source)) = reach::obstacle(self.hierarchy, parent)? else {
+            return Ok(());
+        };
+        // Where no limit needs the group, its one use is accounting.
+        let first = self.needs.iter().find(|need| need.field.is_some());
+        Err(Error::OutOfReach {
+            field: first.and_then(|need| need.field).unwrap_or("cpu_time"),
+            controller: first.map_or(Controller::Cpuacct, |need| need.controller),
+            parent: parent.to_owned(),
+            path,
+            source,
         })
     }
 

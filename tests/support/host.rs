@@ -150,7 +150,8 @@ fn found() -> BTreeSet<String> {
     if sys::landlock_version() >= 6 {
         features.insert("landlock".to_owned());
     }
-    let hierarchies = Hierarchies::host().expect("/proc is mounted");
+    // Not what the library remembers: a copy of this process may change what is mounted before it looks.
+    let hierarchies = Hierarchies::discover().expect("/proc is mounted");
     for (name, controller) in CONTROLLERS {
         match hierarchies.version(controller) {
             Some(HierarchyVersion::V1) => features.insert(format!("v1:{name}")),

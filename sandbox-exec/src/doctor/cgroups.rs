@@ -8,7 +8,12 @@ use std::path::PathBuf;
 use sandbox_cgroup::{Cgroup, CgroupParent, Error, Hierarchies};
 use sandbox_core::{Bytes, Controller, CpuSet, HierarchyVersion, Limits, Reading, Unavailable};
 
-use super::{attempt, child::Work, report::Need, tree::Tree};
+use super::{
+    attempt::{self, Operation},
+    child::{self, Work},
+    report::Need,
+    tree::Tree,
+};
 
 pub(super) use told::findings;
 
@@ -70,7 +75,14 @@ enum Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self::Group(error)
+        match error {
+            // Known before the group is made, and to be told like a group that the kernel lets nobody enter.
+            Error::OutOfReach { parent, source, .. } => Self::Entry {
+                parents: vec![parent],
+                tried: attempt::Tried::refused(Operation::InCopy(child::JOIN), source.raw()),
+            },
+            error => Self::Group(error),
+        }
     }
 }
 

@@ -1,11 +1,5 @@
 use super::{Attempt, LIMITS, Refusal, delegation, modes, one_limit};
-use crate::doctor::{
-    attempt::{Operation, Tried},
-    cgroups::Group,
-    child,
-    report::State,
-    tree::Text,
-};
+use crate::doctor::{attempt::Tried, cgroups::Group, report::State, tree::Text};
 use sandbox_cgroup::{CgroupParent, Error, Hierarchies, Missing};
 use sandbox_core::{Controller, Errno, HierarchyVersion, Unavailable};
 use std::path::PathBuf;
@@ -114,7 +108,16 @@ fn a_group_that_cannot_be_entered_is_of_no_use() {
         let parents = vec![PathBuf::from("/c/own")];
         Err(Refusal::Entry { parents, tried })
     };
-    let refused = || entry(Tried::refused(Operation::InCopy(child::JOIN), libc::EACCES));
+    // What the library says before it makes the group.
+    let refused = || {
+        Err(Refusal::from(Error::OutOfReach {
+            field: "memory",
+            controller: Controller::Memory,
+            parent: "/c/own".into(),
+            path: "/c/cgroup.procs".into(),
+            source: Errno::from_raw(libc::EACCES),
+        }))
+    };
     let finding = delegation(&CgroupParent::Own, &[refused()]);
     assert_eq!((finding.state, finding.required), (State::Missing, true));
     assert!(
