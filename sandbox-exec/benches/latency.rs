@@ -8,6 +8,7 @@
 use std::{
     ffi::CString,
     fs,
+    num::NonZeroUsize,
     os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
     process::{Command as Plain, Stdio},
@@ -16,8 +17,8 @@ use std::{
 };
 
 use sandbox_exec::{
-    Bytes, Command, Identity, Limits, MountFlags, Output, Policy, Quota, RootSpec, Sandbox, Stdin,
-    Verdict,
+    Bytes, Command, Identity, Limits, MountFlags, Output, Policy, Pool, Quota, RootSpec, Sandbox,
+    Stdin, Verdict,
 };
 
 const PAUSE: Duration = Duration::from_millis(2);
@@ -66,6 +67,7 @@ struct Options {
     rounds: usize,
     ballast: usize,
     mounts: usize,
+    ready: usize,
 }
 
 fn options() -> Options {
@@ -73,6 +75,7 @@ fn options() -> Options {
         rounds: 400,
         ballast: 0,
         mounts: 0,
+        ready: 1,
     };
     let mut args = std::env::args().skip(1);
     let number = |args: &mut dyn Iterator<Item = String>| {
@@ -85,6 +88,7 @@ fn options() -> Options {
             "--quick" => options.rounds = 40,
             "--rounds" => options.rounds = number(&mut args),
             "--ballast" => options.ballast = number(&mut args),
+            "--ready" => options.ready = number(&mut args),
             "--mounts" => options.mounts = number(&mut args),
             // cargo bench passes --bench.
             "--bench" => {}
@@ -231,6 +235,18 @@ fn prepared(sandbox: &Sandbox) -> Duration {
     elapsed
 }
 
+/// The same run in a box of a pool, which makes the next one meanwhile.
+fn pooled(pool: &Pool) -> Duration {
+    let start = Instant::now();
+    let running = pool
+        .spawn(Stdin::Null, Output::Null, Output::Null)
+        .expect("spawn");
+    let finished = running.wait().expect("wait");
+    let elapsed = start.elapsed();
+    assert_eq!(finished.outcome.judgement.verdict, Verdict::Ok);
+    elapsed
+}
+
 fn sandbox(host: &Path, inside: &str) -> Sandbox {
     let quota = Quota {
         bytes: Bytes::mib(16),
@@ -279,9 +295,16 @@ fn main() {
         .map(|(_, host, inside)| sandbox(host, inside))
         .collect();
 
-    let mut times = vec![[const { Vec::new() }; 4]; programs.len()];
+    let size = NonZeroUsize::new(options.ready).expect("a pool holds something");
+    let pools: Vec<_> = boxes
+        .iter()
+        .map(|sandbox| sandbox.pool(size).expect("make a pool"))
+        .collect();
+
+    let mut times = vec![[const { Vec::new() }; 5]; programs.len()];
     for round in 0..options.rounds + 5 {
-        for (((_, program, inside), sandbox), times) in programs.iter().zip(&boxes).zip(&mut times)
+        for ((((_, program, inside), sandbox), pool), times) in
+            programs.iter().zip(&boxes).zip(&pools).zip(&mut times)
         {
             thread::sleep(PAUSE);
             let plain = Some(plain(program));
@@ -290,10 +313,12 @@ fn main() {
             thread::sleep(PAUSE);
             let prepared = Some(prepared(sandbox));
             thread::sleep(PAUSE);
+            let pooled = Some(pooled(pool));
+            thread::sleep(PAUSE);
             let peer = peer(program, inside);
             // The first rounds fill caches.
             if round >= 5 {
-                for (list, time) in times.iter_mut().zip([plain, boxed, prepared, peer]) {
+                for (list, time) in times.iter_mut().zip([plain, boxed, prepared, pooled, peer]) {
                     list.extend(time);
                 }
             }
@@ -309,7 +334,7 @@ fn main() {
     for ((name, ..), times) in programs.iter().zip(&mut times) {
         times.iter_mut().for_each(|list| list.sort_unstable());
         let base = at(&times[0], 50);
-        for (what, list) in ["plain", "sandbox", "prepared", "bwrap"]
+        for (what, list) in ["plain", "sandbox", "prepared", "pool", "bwrap"]
             .iter()
             .zip(times.iter())
         {

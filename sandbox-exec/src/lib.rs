@@ -58,7 +58,8 @@
 //!
 //! # What a run leaves in the embedder
 //! Nothing: no descriptor, no child that its own `wait(2)` could see (but newuidmap(1), where a user map needs it), no
-//! changed mask, cwd, umask or id. Signals are blocked in the calling thread for the moment of the clone. The embedder's CPU affinity is inherited by the box; limit `cpus` for another.
+//! changed mask, cwd, umask or id. Signals are blocked in the calling thread for the moment of the clone. The one thread of the
+//! family is that of a [`Pool`], which ends when the pool is dropped. The embedder's CPU affinity is inherited by the box; limit `cpus` for another.
 
 mod builder;
 mod cancel;
@@ -74,6 +75,7 @@ mod identities;
 mod init_process;
 mod observed;
 mod plan;
+mod pool;
 mod prepared;
 mod process;
 mod quotas;
@@ -95,6 +97,7 @@ pub use collect::Finished;
 pub use command::{Command, Image};
 pub use error::{Error, SetupFailure};
 pub use plan::{InitPlan, Plan, RootStart};
+pub use pool::Pool;
 pub use prepared::Prepared;
 pub use process::{
     identity::{Identity, IdentityPlan},

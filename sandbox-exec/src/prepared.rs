@@ -18,6 +18,7 @@ use crate::{
     init_process::InitProcess,
     observed::{Handshake, Status},
     plan::{InitPlan, Plan, RootStart},
+    pool::Turn,
     process::identity::IdentityPlan,
     quotas::RunQuotas,
     sandbox::Inner,
@@ -52,6 +53,8 @@ pub struct Prepared {
     pub(crate) entry: Entry,
     pub(crate) quotas: RunQuotas,
     pub(crate) identity: RunIdentity,
+    /// The pool that it came from has one run less when this is dropped.
+    pub(crate) turn: Option<Turn>,
 }
 
 /// A pidfd: readable when the box is gone, which before its run it is only where somebody has killed it.
@@ -155,6 +158,7 @@ pub(crate) unsafe fn prepare(inner: &Arc<Inner>, chain: Chain) -> Result<Prepare
         entry,
         quotas,
         identity,
+        turn: None,
     })
 }
 

@@ -19,6 +19,7 @@ use crate::{
     identities::RunIdentity,
     init_process::InitProcess,
     observed::{Handshake, Proof, Status},
+    pool::Turn,
     quotas::RunQuotas,
     reports::Reports,
     sandbox::Inner,
@@ -50,6 +51,7 @@ pub(crate) struct Start {
     pub(crate) quotas: RunQuotas,
     /// Last: given back when nothing of that uid lives.
     pub(crate) identity: RunIdentity,
+    pub(crate) turn: Option<Turn>,
 }
 
 /// A running box. Dropped, it is killed, reaped and removed.
@@ -120,6 +122,7 @@ impl Running {
             cpu_at_start,
             identity,
             quotas,
+            turn,
             ..
         } = self.start;
         process.reap()?;
@@ -152,7 +155,10 @@ impl Running {
             cgroup,
             quotas,
         };
-        remains.collect()
+        let finished = remains.collect();
+        // In this order: a pool's next box may need the id.
+        drop((identity, turn));
+        finished
     }
 
     /// One look and one sleep; whether the box is over.

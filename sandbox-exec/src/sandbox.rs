@@ -1,5 +1,6 @@
 //! A compiled box.
 
+use core::num::NonZeroUsize;
 use std::sync::Arc;
 
 use sandbox_cgroup::{CgroupParent, Hierarchies};
@@ -9,7 +10,7 @@ use sandbox_ns::NamespacePlan;
 use sandbox_seccomp::Filter;
 
 use crate::{
-    Error, Finished, Output, Prepared, Running, SandboxBuilder, Stdin, WantsRoot,
+    Error, Finished, Output, Pool, Prepared, Running, SandboxBuilder, Stdin, WantsRoot,
     child::{Chain, standard_chain},
     command::Image,
     identities::Payloads,
@@ -103,6 +104,14 @@ impl Sandbox {
     pub unsafe fn prepare_with(&self, chain: Chain) -> Result<Prepared, Error> {
         // SAFETY: promised by the caller.
         unsafe { prepared::prepare(&self.inner, chain) }
+    }
+
+    /// A pool of `size` boxes that are made ahead, in a thread of its own, as long as it lives.
+    ///
+    /// # Errors
+    /// [`Error::Syscall`]: `EAGAIN`, the thread could not be made. That a box cannot be made is told by [`Pool::spawn`].
+    pub fn pool(&self, size: NonZeroUsize) -> Result<Pool, Error> {
+        Pool::new(self.clone(), size)
     }
 
     /// Starts a run in a box of its own and returns once `execve(2)` has succeeded.

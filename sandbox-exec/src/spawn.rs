@@ -57,6 +57,7 @@ pub(crate) fn start(
         entry: _,
         quotas,
         identity,
+        turn,
     } = prepared;
     Ok(Running::new(Start {
         inner,
@@ -71,6 +72,7 @@ pub(crate) fn start(
         cpu_at_start,
         quotas,
         identity,
+        turn,
     }))
 }
 
