@@ -283,9 +283,9 @@ fn allocates_in_payload(child: Child<Cloned>, plan: &Plan<'_>) -> Result<Infalli
         .frame_root(plan.root)?;
     let joined = framed.fork_payload(plan.init, frame, plan.namespaces)?;
     drop(black_box(vec![1_u8]));
-    let limited = joined.attach_stdio()?.limit(plan.rlimits)?;
-    let unprivileged = limited.drop_privileges(plan.identity)?;
+    let unprivileged = joined.limit(plan.rlimits)?.drop_privileges(plan.identity)?;
     unprivileged
+        .attach_stdio()?
         .confine(plan.landlock)?
         .dangerous()
         .seal_unfiltered(plan.image)?

@@ -34,9 +34,9 @@ fn payload_fails(init: Child<Cloned>, plan: &Plan<'_>) -> Never {
     let (framed, frame) = build(init, plan)?;
     let payload = framed.fork_payload(plan.init, frame, plan.namespaces)?;
     inject::install_armed();
-    let payload = payload.attach_stdio()?.limit(plan.rlimits)?;
+    let payload = payload.limit(plan.rlimits)?;
     let payload = payload.drop_privileges(plan.identity)?;
-    let payload = payload.confine(plan.landlock)?;
+    let payload = payload.attach_stdio()?.confine(plan.landlock)?;
     let Some(filter) = plan.filter else {
         sys::exit_now(1)
     };

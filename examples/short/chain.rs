@@ -26,9 +26,9 @@ mod after_clone {
         let (init, frame) = init.isolate(plan.namespaces)?.frame_root(plan.root)?;
         // init stays inside this call for good; what comes out is the payload.
         let payload: Child<Joined> = init.fork_payload(plan.init, frame, plan.namespaces)?;
-        let payload = payload.attach_stdio()?.limit(plan.rlimits)?;
+        let payload = payload.limit(plan.rlimits)?;
         let payload: Child<Unprivileged> = payload.drop_privileges(plan.identity)?;
-        let payload = payload.confine(plan.landlock)?;
+        let payload = payload.attach_stdio()?.confine(plan.landlock)?;
         // A rule of one's own: this chain starts nothing without a filter.
         let Some(filter) = plan.filter else {
             let (stage, fault) = (Stage::Seccomp, Fault::at(0)(Errno::from_raw(1)));

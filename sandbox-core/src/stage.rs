@@ -27,14 +27,14 @@ pub enum Stage {
     Session,
     /// payload: joins the cgroup of this run.
     Cgroup,
-    /// payload: descriptors 0, 1 and 2.
-    Stdio,
     /// payload: resource limits.
     Rlimits,
     /// payload: securebits, bounding set, groups, gid, uid.
     Credentials,
     /// payload: the capability sets, emptied and read back.
     Capabilities,
+    /// payload: the run has come; its streams are 0, 1 and 2.
+    Stdio,
     /// payload: waits until the root stands and init is sealed.
     Gate,
     /// payload: `no_new_privs`, read back.
@@ -62,10 +62,10 @@ impl Stage {
         Self::Seal,
         Self::Session,
         Self::Cgroup,
-        Self::Stdio,
         Self::Rlimits,
         Self::Credentials,
         Self::Capabilities,
+        Self::Stdio,
         Self::Gate,
         Self::NoNewPrivs,
         Self::Landlock,

@@ -75,7 +75,7 @@ fn options() -> Options {
         rounds: 400,
         ballast: 0,
         mounts: 0,
-        ready: 1,
+        ready: 2,
     };
     let mut args = std::env::args().skip(1);
     let number = |args: &mut dyn Iterator<Item = String>| {

@@ -4,7 +4,7 @@ use sandbox_core::{Errno, Explain as _, Fault, Process, Stage, StepFailure};
 
 use crate::{
     Prepared,
-    child::{chain, confine, init, report},
+    child::{chain, confine, init, receive, report},
     command::Image,
     error::SetupFailure,
     process::{capabilities, identity, rlimits, session},
@@ -66,10 +66,10 @@ fn operation(prepared: &Prepared, process: Process, stage: Stage, index: u16) ->
         Stage::Fork => "clone3 of the payload".to_owned(),
         Stage::Seal => seal_operation(inner, index),
         Stage::Cgroup => entry.explain(index),
-        Stage::Stdio if index == chain::RECEIVE_STREAMS => "receive the streams".to_owned(),
+        Stage::Stdio if index == receive::RECEIVE_STREAMS => "receive the streams".to_owned(),
         Stage::Stdio => {
             let stream = ["stdin", "stdout", "stderr"].get(usize::from(index));
-            format!("dup3 of {}", stream.unwrap_or(&"a stream"))
+            format!("close the embedder's {}", stream.unwrap_or(&"stream"))
         }
         Stage::Rlimits => rlimit_operation(inner, index),
         Stage::Credentials => credential_operation(index, ids.uid, ids.gid),

@@ -42,10 +42,10 @@
 //! | 6 | `Seal` | init | entering the cgroup and building the root needed its capabilities | the gate, stage 13 |
 //! | 7 | `Session` | payload | a process of its own | dispositions and keyring survive `execve(2)` |
 //! | 8 | `Cgroup` | payload | | everything later is charged; the cgroup namespace takes this group as its root |
-//! | 9 | `Stdio` | payload | the streams of the run have come | `RLIMIT_NOFILE` |
-//! | 10 | `Rlimits` | payload | | needs `CAP_SYS_RESOURCE` where it raises |
-//! | 11 | `Credentials` | payload | | the bounding set needs `CAP_SETPCAP`, so it goes first in here |
-//! | 12 | `Capabilities` | payload | ids are changed with them | |
+//! | 9 | `Rlimits` | payload | | needs `CAP_SYS_RESOURCE` where it raises |
+//! | 10 | `Credentials` | payload | | the bounding set needs `CAP_SETPCAP`, so it goes first in here |
+//! | 11 | `Capabilities` | payload | ids are changed with them | |
+//! | 12 | `Stdio` | payload | the streams of the run have come, and whatever can be done before | the gate: init makes the root of the run meanwhile |
 //! | 13 | `Gate` | payload | the root stands and init is sealed | untrusted code |
 //! | 14 | `NoNewPrivs` | payload | | Landlock and the filter of an unprivileged process need it |
 //! | 15 | `Landlock` | payload | its paths are those of the new root | whatever the payload opens from here on |

@@ -20,13 +20,16 @@ use crate::{
 /// that take longer do not notice it.
 const QUIET: Duration = Duration::from_millis(10);
 
+/// How long after a run the making begins: who waited for that run has the CPU first.
+const BREATH: Duration = Duration::from_micros(500);
+
 /// Boxes of one [`Sandbox`] that wait for their runs, and a thread that makes the next ones.
 ///
 /// Each is a [`Prepared`] box: its own namespaces, cgroup and root, one run, then gone. A judge whose CPUs have a moment
 /// between two runs starts each of them in the time that [`Prepared::spawn`] takes, without having to think of preparing.
 ///
-/// The thread blocks all signals and sleeps while the pool is full. It works between the runs, or beside those that take
-/// longer than 10 ms. A waiting box costs about what two sleeping processes,
+/// The thread blocks all signals and sleeps while the pool is full. It works between the runs, and beside those that take
+/// longer than 10 ms where no box is left. A waiting box costs about what two sleeping processes,
 /// a network namespace and a cgroup cost, and holds an id where these come from a [`UidPool`](crate::UidPool).
 ///
 /// Dropped, the thread has ended and the boxes that wait are gone. Those that run stay.
@@ -50,6 +53,8 @@ struct State {
     running: usize,
     /// Since when a box is missing.
     missing: Option<Instant>,
+    /// When a run ended last.
+    ended: Option<Instant>,
     /// What the thread does is waited for by a spawn, which takes what comes.
     making: Making,
     /// The last box could not be made. The next spawn tries for itself, and tells its caller why.
@@ -72,10 +77,16 @@ impl State {
         if self.failed || self.ready.len() >= size {
             return None;
         }
-        match self.missing {
-            Some(since) if self.running > 0 => Some(QUIET.saturating_sub(since.elapsed())),
-            _ => Some(Duration::ZERO),
-        }
+        let rest = |pause: Duration, since: Option<Instant>| {
+            since.map_or(Duration::ZERO, |since| {
+                pause.saturating_sub(since.elapsed())
+            })
+        };
+        let quiet = match self.running {
+            0 => Duration::ZERO,
+            _ => rest(QUIET, self.missing),
+        };
+        Some(quiet.max(rest(BREATH, self.ended)))
     }
 }
 
@@ -111,6 +122,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.running = state.running.saturating_sub(1);
+        state.ended = Some(Instant::now());
         drop(state);
         self.0.changed.notify_all();
     }
@@ -123,6 +135,7 @@ impl Pool {
                 ready: VecDeque::with_capacity(size.get()),
                 running: 0,
                 missing: None,
+                ended: None,
                 making: Making::Nothing,
                 failed: false,
                 closing: false,
@@ -175,7 +188,9 @@ impl Pool {
         loop {
             if let Some(prepared) = state.ready.pop_front() {
                 state.missing = state.missing.or_else(|| Some(Instant::now()));
-                self.shared.changed.notify_all();
+                if state.ready.is_empty() {
+                    self.shared.changed.notify_all();
+                }
                 if !has_ended(&prepared) {
                     return Some(prepared);
                 }

@@ -157,8 +157,8 @@ pub fn all() -> Vec<Fault> {
     for (target, stream) in [(0, "stdin"), (1, "stdout"), (2, "stderr")] {
         add(
             Stage::Stdio,
-            &format!("dup3 of {stream}"),
-            fail(libc::SYS_dup3, libc::EBUSY).when(1, target),
+            &format!("close the embedder's {stream}"),
+            fail(libc::SYS_close, libc::EIO).when(0, target),
         );
     }
     let limit = |resource: libc::__rlimit_resource_t, errno| {

@@ -70,12 +70,12 @@ states! {
     Framed
     /// The payload, in its own session and in the cgroup of the run.
     Joined
-    /// Descriptors 0, 1 and 2 are the program's.
-    Attached
     /// The resource limits hold.
     Limited
     /// No group, no capability, the payload's own ids.
     Unprivileged
+    /// The run has come: descriptors 0, 1 and 2 are the program's.
+    Attached
     /// Nothing that is executed brings privileges back, and Landlock holds where it was asked for.
     Confined
     /// Nothing is left to do but to exec.
@@ -117,7 +117,7 @@ impl<S: State> Child<S> {
     }
 }
 
-impl Child<Unprivileged> {
+impl Child<Attached> {
     /// The eventfd that init raises.
     pub(super) fn gate(&self) -> c_int {
         self.channel.gate
@@ -244,20 +244,6 @@ impl Child<Framed> {
 }
 
 impl Child<Joined> {
-    /// Waits for the run, and puts its descriptors on 0, 1 and 2. Here, and in [`Child::fork_payload`], the two processes of
-    /// a [`Prepared`](crate::Prepared) box stand until it is spawned.
-    ///
-    /// # Errors
-    /// [`Stage::Stdio`]; with `ESRCH` where the supervisor ended while the box waited.
-    pub fn attach_stdio(self) -> Step<Attached> {
-        let streams = self.channel.receive_streams();
-        let streams = in_stage(Stage::Stdio, streams.map_err(Fault::at(RECEIVE_STREAMS)))?;
-        let done = apply(&streams)?;
-        Ok(self.next(done))
-    }
-}
-
-impl Child<Attached> {
     /// Sets the resource limits and reads them back.
     ///
     /// # Errors
@@ -280,8 +266,17 @@ impl Child<Limited> {
     }
 }
 
-/// Operation of [`Stage::Stdio`] after the three streams.
-pub(crate) const RECEIVE_STREAMS: u16 = 3;
+impl Child<Unprivileged> {
+    /// Waits for the run, whose streams become 0, 1 and 2. Here, and in [`Child::fork_payload`], the two processes of
+    /// a [`Prepared`](crate::Prepared) box stand until it is spawned.
+    ///
+    /// # Errors
+    /// [`Stage::Stdio`]; with `ESRCH` where the supervisor ended while the box waited.
+    pub fn attach_stdio(self) -> Step<Attached> {
+        in_stage(Stage::Stdio, self.channel.take_streams())?;
+        Ok(self.next(Stage::Stdio.set()))
+    }
+}
 
 pub(crate) const CHDIR: u16 = 0;
 pub(crate) const FIND_PROGRAM: u16 = 1;

@@ -21,13 +21,13 @@
 use sandbox_core::{Errno, Fault, Stage, StageSet, StepFailure};
 use sandbox_fs::LandlockPlan;
 
-use super::chain::{Child, Confined, Step, Unprivileged, apply, in_stage};
+use super::chain::{Attached, Child, Confined, Step, apply, in_stage};
 use crate::sys::{descriptors::eventfd_wait, process::prctl};
 
 pub(crate) const SET_NO_NEW_PRIVS: u16 = 0;
 pub(crate) const VERIFY_NO_NEW_PRIVS: u16 = 1;
 
-impl Child<Unprivileged> {
+impl Child<Attached> {
     /// Waits at the gate until the root stands and init is sealed, gives up what `execve(2)` could bring back, and enters
     /// the Landlock domain where there is one.
     ///

@@ -83,9 +83,9 @@ pub fn standard_chain(child: Child<Cloned>, plan: &Plan<'_>) -> Result<Infallibl
         .frame_root(plan.root)?; //       Child<Framed>        the root without its binds
     let confined = framed
         .fork_payload(plan.init, frame, plan.namespaces)? // Child<Joined>  init stays, payload goes on
-        .attach_stdio()? //               Child<Attached>      the run has come
         .limit(plan.rlimits)? //          Child<Limited>
         .drop_privileges(plan.identity)? // Child<Unprivileged>  groups, ids, five capability sets
+        .attach_stdio()? //               Child<Attached>      the run has come
         .confine(plan.landlock)?; //      Child<Confined>      init sealed, no_new_privs, Landlock
     let sealed = match plan.filter {
         Some(filter) => confined.seal(filter, plan.image)?,

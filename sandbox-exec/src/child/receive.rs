@@ -19,19 +19,20 @@
 )]
 use core::ffi::c_int;
 
-use sandbox_core::Errno;
+use sandbox_core::{Errno, Fault};
 
 use super::ChildChannel;
-use crate::{
-    process::descriptors::Streams,
-    sys::{
-        descriptors::{lift_above_stdio, poll},
-        message::{MOST_DESCRIPTORS, receive_many},
-    },
+use crate::sys::{
+    descriptors::{close, lift_above_stdio, poll},
+    message::{MOST_DESCRIPTORS, receive_many},
 };
 
 /// How many cgroup hierarchies a run can be in: one per controller that the family uses, and some more.
 const MOST_FILES: usize = 8;
+
+/// Operations of [`Stage::Stdio`](sandbox_core::Stage::Stdio): first the three closes.
+const CLOSE_STREAM: u16 = 0;
+pub(crate) const RECEIVE_STREAMS: u16 = 3;
 
 const PROTOCOL: Errno = Errno::from_raw(libc::EPROTO);
 
@@ -126,11 +127,27 @@ impl ChildChannel {
         Ok(Entry { files, count, into })
     }
 
-    /// Waits for the program's streams, in the payload.
-    pub(crate) fn receive_streams(&self) -> Result<Streams, Errno> {
-        match self.receive(self.handshake)? {
-            (kind::STREAMS, [stdin, stdout, stderr, ..], 3) => Ok(Streams([stdin, stdout, stderr])),
-            _ => Err(PROTOCOL),
+    /// Waits for the program's streams and takes them as 0, 1 and 2, in the payload.
+    ///
+    /// The kernel gives the lowest free numbers, in the order of the message. So these three need no `dup3(2)`, and fit
+    /// below the smallest limit of descriptors, which is in force by now.
+    pub(crate) fn take_streams(&self) -> Result<(), Fault> {
+        let receive = Fault::at(RECEIVE_STREAMS);
+        self.await_message(self.handshake).map_err(&receive)?;
+        for (index, stream) in (CLOSE_STREAM..).zip(0..3) {
+            match close(stream) {
+                // The embedder has closed its own.
+                Err(errno) if errno.raw() == libc::EBADF => {}
+                other => other.map_err(Fault::at(index))?,
+            }
+        }
+        let mut bytes = [0; 1];
+        let mut fds = [-1; MOST_DESCRIPTORS];
+        let received = receive_many(self.handshake, &mut bytes, &mut fds, 0);
+        match (received.map_err(&receive)?, bytes, fds) {
+            ((0, _), ..) => Err(receive(Errno::from_raw(libc::ESRCH))),
+            ((_, 3), [kind::STREAMS], [0, 1, 2, ..]) => Ok(()),
+            _ => Err(receive(PROTOCOL)),
         }
     }
 
@@ -146,7 +163,7 @@ impl ChildChannel {
         self.await_message(socket)?;
         let mut bytes = [0; 1];
         let mut fds = [-1; MOST_DESCRIPTORS];
-        let (length, count) = receive_many(socket, &mut bytes, &mut fds)?;
+        let (length, count) = receive_many(socket, &mut bytes, &mut fds, libc::MSG_CMSG_CLOEXEC)?;
         if length == 0 {
             return Err(Errno::from_raw(libc::ESRCH));
         }

@@ -138,12 +138,6 @@ pub(crate) fn close(fd: c_int) -> Result<(), Errno> {
     check_int(unsafe { libc::close(fd) }).map(drop)
 }
 
-/// dup3(2) without close-on-exec: `target` survives the exec.
-pub(crate) fn dup_onto(fd: c_int, target: c_int) -> Result<(), Errno> {
-    // SAFETY: plain integers; `target` is 0, 1 or 2, whose old meaning in the child is given up.
-    retry(|| check_int(unsafe { libc::dup3(fd, target, 0) }).map(drop))
-}
-
 /// Makes reads from this end return `EAGAIN` instead of blocking.
 pub(crate) fn set_nonblocking(fd: c_int) -> Result<(), Errno> {
     // SAFETY: plain integers; the open file description is the caller's own pipe end.

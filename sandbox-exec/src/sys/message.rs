@@ -184,12 +184,13 @@ pub(crate) fn send_many(socket: c_int, bytes: &[u8], fds: &[c_int]) -> Result<()
         .map(drop)
 }
 
-/// Receives one message with descriptors, close-on-exec: how many bytes and how many descriptors came. In the child, which
+/// Receives one message with descriptors, with `MSG_CMSG_CLOEXEC` or no flags: how many bytes and how many descriptors came. In the child, which
 /// owns nothing: they stay open until it closes them.
 pub(crate) fn receive_many(
     socket: c_int,
     bytes: &mut [u8],
     fds: &mut [c_int; MOST_DESCRIPTORS],
+    flags: c_int,
 ) -> Result<(usize, usize), Errno> {
     let mut control = ManyRights {
         header: libc::cmsghdr {
@@ -209,7 +210,6 @@ pub(crate) fn receive_many(
     header.msg_iovlen = 1;
     header.msg_control = (&raw mut control).cast();
     header.msg_controllen = size_of::<ManyRights>();
-    let flags = libc::MSG_CMSG_CLOEXEC;
     let n = retry(|| {
         // SAFETY: the header points at live, writable buffers of the stated sizes.
         check(unsafe { libc::recvmsg(socket, &raw mut header, flags) as i64 })

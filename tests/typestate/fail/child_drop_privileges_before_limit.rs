@@ -1,10 +1,10 @@
 //! Limits cannot be raised any more after the drop.
 use sandbox_exec::{
     Plan,
-    child::{Child, Attached},
+    child::{Child, Joined},
 };
 
-pub fn wrong(child: Child<Attached>, plan: &Plan<'_>) {
+pub fn wrong(child: Child<Joined>, plan: &Plan<'_>) {
     let _ = child.drop_privileges(plan.identity);
 }
 

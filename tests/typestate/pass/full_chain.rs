@@ -15,10 +15,10 @@ fn chain(child: Child<Cloned>, plan: &Plan<'_>) -> Result<Infallible, StepFailur
     let isolated: Child<Isolated> = released.isolate(plan.namespaces)?;
     let (framed, frame): (Child<Framed>, Frame<'_>) = isolated.frame_root(plan.root)?;
     let joined: Child<Joined> = framed.fork_payload(plan.init, frame, plan.namespaces)?;
-    let attached: Child<Attached> = joined.attach_stdio()?;
-    let limited: Child<Limited> = attached.limit(plan.rlimits)?;
+    let limited: Child<Limited> = joined.limit(plan.rlimits)?;
     let unprivileged: Child<Unprivileged> = limited.drop_privileges(plan.identity)?;
-    let confined: Child<Confined> = unprivileged.confine(plan.landlock)?;
+    let attached: Child<Attached> = unprivileged.attach_stdio()?;
+    let confined: Child<Confined> = attached.confine(plan.landlock)?;
     let sealed: Child<Sealed> = match plan.filter {
         Some(filter) => confined.seal(filter, plan.image)?,
         None => confined.dangerous().seal_unfiltered(plan.image)?,
