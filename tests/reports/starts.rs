@@ -156,9 +156,9 @@ fn payload_fails(init: Child<Cloned>, plan: &Plan<'_>) -> Result<Infallible, Ste
         .frame_root(plan.root)?;
     let payload = framed
         .fork_payload(plan.init, frame, plan.namespaces)?
-        .attach_stdio()?
         .limit(plan.rlimits)?
         .drop_privileges(plan.identity)?
+        .attach_stdio()?
         .confine(plan.landlock)?;
     inject::install_armed();
     let Some(filter) = plan.filter else {
