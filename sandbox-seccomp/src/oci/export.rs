@@ -17,13 +17,12 @@ impl Profile {
     /// Conditions become alternatives of masks, since a profile has no order and compares 64 bits: one on an `int` may need 32
     /// entries. Reasons do not survive this. What cannot be said exactly is refused, never widened.
     ///
-    /// [`Policy::judge`] protects process 1 at three calls that take two numbers, which a profile cannot say. In a container
-    /// process 1 is its own, so that they may be allowed:
+    /// Every [`Preset`](crate::Preset) can be said. What cannot is a choice by two arguments at once that excludes values of
+    /// both, as "neither this process nor that thread": it takes 32 entries for each of 32.
     ///
     /// ```
     /// use sandbox_seccomp::{Policy, oci::Profile};
-    /// let policy = Policy::judge().allow(&["tgkill", "rt_tgsigqueueinfo", "setpriority"]);
-    /// let text = serde_json::to_string_pretty(&Profile::export(&policy)?)?;
+    /// let text = serde_json::to_string_pretty(&Profile::export(&Policy::judge())?)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -117,21 +117,20 @@ impl Policy {
 
     /// A number of a process is a `pid_t`: the kernel reads 32 bits of it.
     pub(super) fn hands_off_init(self) -> Self {
-        let mut policy = self.rules_if(BY_NUMBER, [eq(0, INIT)], EPERM);
-        for syscall in BY_TWO_NUMBERS {
-            policy = policy.hands_off_init_by(syscall, &[0, 1]);
-        }
-        policy
-            // Also as a process group; and init is one of the processes of its user.
-            .hands_off_init_by("setpriority", &[1])
-            .rule_if("setpriority", [eq(0, u64::from(libc::PRIO_USER))], EPERM)
+        // PRIO_PROCESS (0) and PRIO_PGRP (1), but not PRIO_USER: init is one of the processes of its user. Said by what is
+        // allowed, so that a profile can say it as well.
+        let of_another = [
+            masked(0, !1, u64::from(libc::PRIO_PROCESS)),
+            ArgCondition::dword(1, Comparison::Ne(INIT)),
+        ];
+        self.rules_if(BY_NUMBER, [eq(0, INIT)], EPERM)
+            .rule("setpriority", EPERM)
+            .rule_if("setpriority", of_another, Action::Allow)
     }
 
-    /// Of one call: `arguments` are those that name a process or thread.
-    pub(super) fn hands_off_init_by(self, syscall: &str, arguments: &[u8]) -> Self {
-        arguments.iter().fold(self, |policy, &argument| {
-            policy.rule_if(syscall, [eq(argument, INIT)], EPERM)
-        })
+    /// Of one call, whose first argument names a process or thread.
+    pub(super) fn hands_off_init_by(self, syscall: &str) -> Self {
+        self.rule_if(syscall, [eq(0, INIT)], EPERM)
     }
 
     /// The scheduling that init and every thread have anyhow.
@@ -179,20 +178,20 @@ const NAMESPACES: u64 = 0x7e02_0000;
 /// `O_TMPFILE` without the `O_DIRECTORY` in it.
 const TMPFILE: u64 = 0o20_000_000;
 
-/// What acts on the process that the first argument names; init is exempt.
+/// What acts on the process or thread that the first argument names; init is exempt. Where the second one names a thread, the
+/// kernel wants it to be of that process.
 pub(super) const BY_NUMBER: &[&str] = &[
     "kill",
     "tkill",
+    "tgkill",
     "rt_sigqueueinfo",
+    "rt_tgsigqueueinfo",
     "pidfd_open",
     "sched_setaffinity",
     "sched_setscheduler",
     "sched_setparam",
     "sched_setattr",
 ];
-
-/// What acts on the thread that the second argument names, in the process that the first one names.
-pub(super) const BY_TWO_NUMBERS: &[&str] = &["tgkill", "rt_tgsigqueueinfo"];
 
 const TCGETS: u64 = 0x5401;
 const TIOCGWINSZ: u64 = 0x5413;
