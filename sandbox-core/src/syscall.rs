@@ -45,7 +45,9 @@ impl Abi {
         }
     }
 
-    fn is_native(self) -> bool {
+    /// Whether it is the table of this program's own architecture, by which policies name calls.
+    #[must_use]
+    pub const fn is_native(self) -> bool {
         match self {
             Self::X86_64 => cfg!(target_arch = "x86_64"),
             Self::Aarch64 => cfg!(target_arch = "aarch64"),

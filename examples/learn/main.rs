@@ -1,0 +1,112 @@
+//! `seccomp-learn`: the smallest system call policy under which a program does what it does. Not a sandbox; see `--help`.
+
+mod cli;
+mod failure;
+mod rules;
+mod runs;
+mod telling;
+
+use std::{
+    error::Error as _,
+    fs,
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use sandbox_exec::seccomp::oci::Profile;
+
+use crate::{cli::Args, failure::Failure, rules::Learned, runs::Runs};
+
+#[expect(clippy::print_stderr, reason = "for the person who learns")]
+fn main() -> ExitCode {
+    let args = Args::parse();
+    eprintln!(
+        "seccomp-learn: not a sandbox: while it is watched, the program makes every call that it likes"
+    );
+    match learn(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprint!("seccomp-learn: {failure}");
+            let mut cause = failure.source();
+            while let Some(next) = cause {
+                eprint!(": {next}");
+                cause = next.source();
+            }
+            eprintln!();
+            ExitCode::from(if failure.is_the_programs() { 1 } else { 2 })
+        }
+    }
+}
+
+fn learn(args: &Args) -> Result<(), Failure> {
+    let base = rules::base(&args.policy)?;
+    let runs = Runs::new(args)?;
+    let policy = rules::watched(&base)?;
+    let watched = runs.watch(&policy)?;
+    let calls = watched.iter().flat_map(|run| &run.seen.calls);
+    let mut all = rules::learned(calls)?;
+    all.extend(rules::unseen(&base, &policy));
+    if let Some((run, how)) = runs.differs(&rules::with(&base, &all), &watched)? {
+        return Err(Failure::Differs { run, how });
+    }
+    let mut needed = all.clone();
+    if !args.all {
+        for rule in &all {
+            let without: Vec<Learned> = needed.iter().filter(|one| *one != rule).cloned().collect();
+            if runs
+                .differs(&rules::with(&base, &without), &watched)?
+                .is_none()
+            {
+                needed = without;
+            }
+        }
+    }
+    let policy = rules::with(&base, &needed);
+    let own = serde_json::to_string_pretty(&policy)?;
+    let oci = serde_json::to_string_pretty(&Profile::export(&policy)?)?;
+    if let Some(directory) = &args.output {
+        write(&directory.join("policy.json"), &own)?;
+        write(&directory.join("oci.json"), &oci)?;
+    }
+    let list = list(&args.policy, &all, &needed);
+    let text = format!("{list}-- policy\n{own}\n-- OCI profile\n{oci}\n");
+    let written = io::stdout().write_all(text.as_bytes());
+    written.map_err(|source| Failure::File {
+        path: "standard output".into(),
+        source,
+    })
+}
+
+/// What was learned, a line for each rule.
+fn list(base: &str, all: &[Learned], needed: &[Learned]) -> String {
+    let mut text = format!("what {base} refuses, and how often it was called:\n");
+    for rule in all {
+        let word = if needed.contains(rule) {
+            "needed"
+        } else {
+            "not needed"
+        };
+        let conditions: Vec<_> = rule.conditions.iter().map(ToString::to_string).collect();
+        let place = if conditions.is_empty() { "" } else { " where " };
+        let (syscall, conditions) = (&rule.syscall, conditions.join(" and "));
+        let remark = if rule.beyond_judge {
+            "; judge refuses it"
+        } else {
+            ""
+        };
+        text += &format!(
+            "{word:<10} {:>7}  {syscall}{place}{conditions}{remark}\n",
+            rule.count
+        );
+    }
+    text + &format!("{} of {} rules are needed\n", needed.len(), all.len())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).map_err(|source| Failure::File {
+        path: path.into(),
+        source,
+    })
+}

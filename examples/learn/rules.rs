@@ -1,0 +1,285 @@
+//! From the calls of a program to rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sandbox_exec::{
+    Errno, Policy, ReportedCall,
+    seccomp::{Action, ArgCondition},
+};
+
+use crate::{failure::Failure, telling};
+
+/// More values of one call than this are no rules to read.
+const MOST_VALUES: usize = 16;
+
+/// A rule that the program needs, or may do without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Learned {
+    pub(crate) syscall: String,
+    pub(crate) conditions: Vec<ArgCondition>,
+    /// How often it was called like that.
+    pub(crate) count: u64,
+    /// The preset `judge` refuses at least one of these calls: readers should know why the program makes it.
+    pub(crate) beyond_judge: bool,
+}
+
+/// What is allowed before anything is learned: a preset, a file, or what the start itself needs.
+pub(crate) fn base(name: &str) -> Result<Policy, Failure> {
+    if name == "nothing" {
+        return Ok(nothing());
+    }
+    // Presets are called in files as they are here.
+    let text = format!("{{\"version\": 1, \"base\": \"{name}\"}}");
+    if let Ok(preset) = serde_json::from_str(&text) {
+        return Ok(preset);
+    }
+    let text = std::fs::read_to_string(name).map_err(|source| Failure::File {
+        path: name.into(),
+        source,
+    })?;
+    serde_json::from_str(&text).map_err(|source| Failure::Policy {
+        path: name.into(),
+        source,
+    })
+}
+
+/// The calls between the filter and the program, and its end.
+fn nothing() -> Policy {
+    let strict = Policy::strict_compute();
+    let mut report = strict
+        .list()
+        .iter()
+        .filter(|rule| rule.syscalls == ["sendto"]);
+    let conditions = report
+        .next()
+        .map_or_else(Vec::new, |rule| rule.conditions.clone());
+    Policy::allow_list(Action::Errno(Errno::from_raw(libc::ENOSYS)))
+        .allow(&["execve", "exit_group"])
+        .rule_if("sendto", conditions, Action::Allow)
+        .because("what a box needs to start the program, and to say that it could not")
+}
+
+/// The policy whose refusals are seen.
+pub(crate) fn watched(base: &Policy) -> Result<Policy, Failure> {
+    let mut policy = base.clone().report_kills().report_errnos();
+    for (syscall, number) in HIDDEN {
+        if !is_allowed(base, number, [0; 6])? {
+            policy = policy.rule(syscall, Action::Errno(Errno::from_raw(libc::ENOSYS)));
+        }
+    }
+    Ok(policy)
+}
+
+/// What these are asked for lies in memory, where no filter sees it. Refused as ever, they make libraries fall back to
+/// `clone` and `openat`, which can be learned.
+const HIDDEN: [(&str, i64); 2] = [("clone3", libc::SYS_clone3), ("openat2", libc::SYS_openat2)];
+
+fn is_allowed(policy: &Policy, number: i64, args: [u64; 6]) -> Result<bool, Failure> {
+    Ok(policy.explain(number, args)?.action == Action::Allow)
+}
+
+/// What the box needs to watch at all, and the program may need as well: it is made without being seen.
+pub(crate) fn unseen(base: &Policy, watched: &Policy) -> Vec<Learned> {
+    let added = watched.list().get(base.list().len()..).unwrap_or_default();
+    let allowed = added.iter().filter(|rule| rule.action == Action::Allow);
+    allowed
+        .flat_map(|rule| {
+            rule.syscalls.iter().map(|syscall| Learned {
+                syscall: syscall.clone(),
+                conditions: rule.conditions.clone(),
+                count: 0,
+                beyond_judge: false,
+            })
+        })
+        .collect()
+}
+
+/// The rules that allow these calls.
+pub(crate) fn learned<'a>(
+    calls: impl Iterator<Item = &'a ReportedCall>,
+) -> Result<Vec<Learned>, Failure> {
+    let judge = Policy::judge();
+    let mut rules: BTreeMap<String, BTreeMap<Vec<ArgCondition>, Learned>> = BTreeMap::new();
+    let mut nameless: BTreeSet<String> = BTreeSet::new();
+    for call in calls {
+        let Some(name) = call.syscall.name.filter(|_| call.syscall.abi.is_native()) else {
+            nameless.insert(call.syscall.to_string());
+            continue;
+        };
+        let conditions = telling::conditions(name.as_str(), call.args);
+        let of_call = rules.entry(name.to_string()).or_default();
+        let rule = of_call
+            .entry(conditions.clone())
+            .or_insert_with(|| Learned {
+                syscall: name.to_string(),
+                conditions,
+                count: 0,
+                beyond_judge: false,
+            });
+        rule.count += call.count;
+        rule.beyond_judge |= !is_allowed(&judge, call.syscall.number.into(), call.args)?;
+    }
+    if nameless.is_empty() {
+        Ok(rules.into_values().flat_map(few).collect())
+    } else {
+        Err(Failure::Nameless(nameless))
+    }
+}
+
+/// The rules of one call, or one in their place where they are too many to read.
+fn few(rules: BTreeMap<Vec<ArgCondition>, Learned>) -> Vec<Learned> {
+    let rules: Vec<_> = rules.into_values().collect();
+    match rules.first() {
+        Some(first) if rules.len() > MOST_VALUES => vec![Learned {
+            syscall: first.syscall.clone(),
+            conditions: telling::wide_conditions(&first.syscall),
+            count: rules.iter().map(|rule| rule.count).sum(),
+            beyond_judge: rules.iter().any(|rule| rule.beyond_judge),
+        }],
+        _ => rules,
+    }
+}
+
+/// The base with these rules behind it.
+pub(crate) fn with(base: &Policy, rules: &[Learned]) -> Policy {
+    let (plain, conditional): (Vec<_>, Vec<_>) =
+        rules.iter().partition(|rule| rule.conditions.is_empty());
+    let mut learned = Policy::allow_list(base.default_action());
+    if !plain.is_empty() {
+        let names: Vec<&str> = plain.iter().map(|rule| rule.syscall.as_str()).collect();
+        learned = learned.allow(&names);
+    }
+    for rule in conditional {
+        learned = learned.rule_if(&rule.syscall, rule.conditions.clone(), Action::Allow);
+    }
+    base.clone()
+        .then(&learned.because("the program was seen to call it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Learned, MOST_VALUES, base, learned, unseen, watched, with};
+    use sandbox_exec::{
+        Abi, Policy, ReportedCall, Syscall, SyscallName,
+        seccomp::{Action, Answer},
+    };
+    use std::time::Duration;
+
+    fn call(name: &str, args: [u64; 6]) -> ReportedCall {
+        let number = if name == "ptrace" { 101 } else { 0 };
+        let syscall = Syscall::new(Abi::X86_64, number, SyscallName::new(name).ok());
+        ReportedCall::new(syscall, args, 1, Duration::ZERO)
+    }
+
+    fn rules(calls: &[ReportedCall]) -> Vec<Learned> {
+        learned(calls.iter()).unwrap()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn calls_that_do_the_same_are_one_rule() {
+        let calls = [
+            call("read", [1; 6]),
+            call("read", [2; 6]),
+            call("prctl", [15, 1, 0, 0, 0, 0]),
+            call("prctl", [15, 2, 0, 0, 0, 0]),
+            call("prctl", [38, 1, 0, 0, 0, 0]),
+        ];
+        let counts: Vec<_> = rules(&calls)
+            .iter()
+            .map(|rule| (rule.syscall.clone(), rule.count))
+            .collect();
+        let expected = [("prctl", 2), ("prctl", 1), ("read", 2)];
+        assert_eq!(
+            counts,
+            expected.map(|(name, count)| (name.to_owned(), count))
+        );
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn too_many_values_are_one_rule_that_asks_for_none() {
+        let many = |name, count: usize| {
+            let calls: Vec<_> = (0..count as u64)
+                .map(|value| call(name, [value; 6]))
+                .collect();
+            rules(&calls)
+        };
+        assert_eq!(many("ioctl", MOST_VALUES).len(), MOST_VALUES);
+        let [wide] = &many("ioctl", MOST_VALUES + 1)[..] else {
+            panic!("not one rule");
+        };
+        assert!(wide.conditions.is_empty());
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn what_judge_refuses_is_marked() {
+        let marks = |name| rules(&[call(name, [0; 6])])[0].beyond_judge;
+        assert!(marks("ptrace"));
+        assert!(!marks("read"));
+    }
+
+    #[test]
+    fn what_the_watching_itself_opens_is_a_rule_to_try() {
+        let nothing = base("nothing").unwrap();
+        let added = unseen(&nothing, &watched(&nothing).unwrap());
+        let [sendmsg] = &added[..] else {
+            panic!("{added:?}");
+        };
+        assert_eq!(
+            (sendmsg.syscall.as_str(), sendmsg.conditions.len()),
+            ("sendmsg", 1)
+        );
+        let judge = Policy::judge();
+        assert_eq!(unseen(&judge, &watched(&judge).unwrap()), []);
+    }
+
+    #[test]
+    fn what_a_policy_cannot_name_teaches_nothing() {
+        let nameless = call("UPPER", [0; 6]);
+        assert!(learned([nameless].iter()).is_err());
+        let mut foreign = call("ptrace", [0; 6]);
+        foreign.syscall = Syscall::new(Abi::I386, 26, SyscallName::new("ptrace").ok());
+        assert!(learned([foreign].iter()).is_err());
+    }
+
+    #[test]
+    fn the_base_is_a_preset_a_file_or_nothing() {
+        assert_eq!(base("judge").unwrap(), Policy::judge());
+        assert_eq!(base("strict_compute").unwrap(), Policy::strict_compute());
+        assert!(base("nothing").unwrap().prepare().unwrap().len() < 40);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = serde_json::to_string(&Policy::compiler()).unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let path = file.path().to_str().unwrap();
+        assert_eq!(base(path).unwrap(), Policy::compiler());
+        assert!(base("/nowhere").is_err());
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn all_but_two_is_watched_and_what_was_learned_is_allowed() {
+        let nothing = base("nothing").unwrap();
+        let action = |policy: &Policy, number| policy.explain(number, [0; 6]).unwrap().action;
+        let watched = watched(&nothing).unwrap();
+        assert!(matches!(
+            action(&watched, 0),
+            Action::Report(Answer::Errno(_))
+        ));
+        assert!(matches!(action(&watched, 435), Action::Errno(_)));
+        assert!(matches!(action(&watched, 437), Action::Errno(_)));
+        watched.prepare().unwrap();
+        let policy = with(
+            &nothing,
+            &rules(&[call("read", [0; 6]), call("kill", [7; 6])]),
+        );
+        assert_eq!(action(&policy, 0), Action::Allow);
+        assert_eq!(action(&policy, 62), Action::Allow);
+        assert!(matches!(action(&policy, 1), Action::Errno(_)));
+        assert_eq!(
+            policy.explain(62, [1, 0, 0, 0, 0, 0]).unwrap().action,
+            policy.default_action()
+        );
+    }
+}
