@@ -60,7 +60,8 @@ impl TryFrom<Document> for Policy {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Action, ArgCondition, Comparison, Policy, Preset};
+    use crate::{Action, Answer, ArgCondition, Comparison, Policy, Preset};
+    use sandbox_core::Errno;
 
     fn read(text: &str) -> Result<Policy, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
@@ -95,6 +96,31 @@ mod tests {
         assert!(read(r#"{"default": "allow", "rules": []}"#).is_err());
         let error = read(r#"{"version": 1, "rules": []}"#).unwrap_err();
         assert!(error.contains("a default or a base"), "{error}");
+    }
+
+    #[test]
+    fn reports_are_part_of_the_schema() {
+        let text = r#"{"version": 1, "base": "judge", "default": {"report": {"errno": 38}}, "rules": [
+            {"syscalls": ["alarm"], "action": {"report": "kill"}}]}"#;
+        let policy = read(text).unwrap();
+        let enosys = Errno::from_raw(libc::ENOSYS);
+        let wanted = Action::Report(Answer::Errno(enosys));
+        assert_eq!(policy.default_action(), wanted);
+        let last = policy.list().last().unwrap().action;
+        assert_eq!(last, Action::Report(Answer::Kill));
+        let written = serde_json::to_string(&policy).unwrap();
+        assert_eq!(read(&written).unwrap(), policy);
+        assert!(read(&text.replace("\"kill\"", "\"continue\"")).is_err());
+        assert!(
+            read(&text.replace("38", "4096"))
+                .unwrap()
+                .prepare()
+                .is_err()
+        );
+        let shown = policy.effective().unwrap().to_string();
+        assert!(shown.starts_with("default: report, ENOSYS"), "{shown}");
+        #[cfg(target_arch = "x86_64")]
+        assert!(shown.contains("\nreport and kill: alarm\n"), "{shown}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use sandbox_core::Errno;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule, TargetArch};
 
 use crate::{
-    Action, ArgCondition, Filter, Policy, Preset,
+    Action, Answer, ArgCondition, Filter, Policy, Preset,
     instruction::Instruction,
     table::{ALL, Architecture},
     testing::{actions, arguments, conditions, filter, meaning, numbers, policies},
@@ -57,6 +57,30 @@ fn presets_mean_what_they_say_on_every_architecture() {
     for preset in Preset::ALL {
         for architecture in ALL {
             assert_means(&Policy::from(preset), architecture, 6);
+        }
+    }
+}
+
+/// Reporting changes who acts, and nothing else.
+#[test]
+fn presets_that_report_decide_as_they_do_without() {
+    for preset in Preset::ALL {
+        for architecture in ALL {
+            let reporting = Policy::from(preset).report_kills().report_errnos();
+            assert_means(&reporting, architecture, 3);
+            let reports = filter(&reporting, architecture);
+            let silent = filter(&reporting.clone().without_reports(), architecture);
+            for nr in numbers() {
+                let acted = |filter: &Filter| {
+                    filter.evaluate(architecture.audit, nr.into(), [nr.into(); 6])
+                };
+                let wanted = match acted(&reports) {
+                    Action::Report(Answer::Kill) => Action::Kill,
+                    Action::Report(Answer::Errno(errno)) => Action::Errno(errno),
+                    other => other,
+                };
+                assert_eq!(acted(&silent), wanted, "number {nr:#x} of {preset:?}");
+            }
         }
     }
 }

@@ -353,6 +353,14 @@ fn what_cannot_be_meant_is_refused_by_place() {
 }
 
 #[test]
+fn policies_that_report_are_exported_without() {
+    let policy = Policy::permissive_deny().report_kills().report_errnos();
+    assert_eq!(Profile::export(&policy), Err(super::Error::Reports));
+    let silent = Profile::export(&policy.without_reports()).unwrap();
+    assert_eq!(silent, Profile::export(&Policy::permissive_deny()).unwrap());
+}
+
+#[test]
 fn names_errnos_and_tables_are_reported_as_the_files() {
     let profile: Profile = serde_json::from_value(json!({
         "defaultAction": "SCMP_ACT_ERRNO", "defaultErrno": "ENOSYS",

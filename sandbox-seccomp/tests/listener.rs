@@ -1,0 +1,157 @@
+//! A filter that reports, without the rest of the family: one thread is under it, another answers.
+
+#![expect(unsafe_code, reason = "raw calls, and a descriptor from its number")]
+
+use core::ffi::c_long;
+use std::{
+    os::fd::{FromRawFd as _, OwnedFd},
+    sync::mpsc,
+    thread::{self, JoinHandle},
+};
+
+use sandbox_core::{ChildStep as _, Errno, Explain as _, Fault, Syscall, sys::check};
+use sandbox_seccomp::{Action, Answer, Filter, Listener, Notification, Policy};
+
+const E2BIG: Errno = Errno::from_raw(libc::E2BIG);
+
+fn filter() -> Filter {
+    Policy::deny_list()
+        .deny(&["seccomp", "prctl"])
+        .rule("getppid", Action::Report(Answer::Errno(E2BIG)))
+        .rule("alarm", Action::Report(Answer::Kill))
+        .prepare()
+        .unwrap()
+}
+
+fn call(number: c_long, argument: c_long) -> Result<c_long, Errno> {
+    // SAFETY: no call of these tests takes a pointer.
+    check(unsafe { libc::syscall(number, argument, 0, 0, 0, 0, 0) })
+}
+
+/// A thread under the filter, and what it is reported to. Filters and `no_new_privs` are a thread's own.
+fn under<T: Send + 'static>(
+    body: impl FnOnce(&Filter) -> T + Send + 'static,
+) -> (Listener, JoinHandle<T>) {
+    let (send, receive) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        // SAFETY: takes numbers.
+        let set = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+        assert_eq!(set, 0);
+        let filter = filter();
+        let fd = filter.install_reporting().unwrap();
+        // SAFETY: a fresh descriptor, owned by nobody.
+        send.send(unsafe { OwnedFd::from_raw_fd(fd) }).unwrap();
+        body(&filter)
+    });
+    (Listener::from(receive.recv().unwrap()), thread)
+}
+
+fn next(listener: &Listener) -> Notification {
+    loop {
+        if let Some(call) = listener.receive().unwrap() {
+            return call;
+        }
+    }
+}
+
+fn name(call: Syscall) -> String {
+    call.to_string()
+}
+
+#[test]
+fn calls_are_told_and_answered() {
+    let (listener, thread) = under(|filter| {
+        filter.greet().unwrap();
+        // SAFETY: no arguments.
+        let thread = unsafe { libc::gettid() };
+        (thread, call(libc::SYS_getppid, 7), call(libc::SYS_alarm, 0))
+    });
+    let greeting = next(&listener);
+    assert!(greeting.is_greeting(), "{greeting:?}");
+    listener.greet_back(&greeting).unwrap();
+    let refused = next(&listener);
+    assert!(!refused.is_greeting());
+    assert_eq!(name(refused.syscall), "getppid");
+    assert_eq!(refused.args[0], 7);
+    assert_eq!(
+        refused.action(&filter()),
+        Action::Report(Answer::Errno(E2BIG))
+    );
+    listener.refuse(&refused, E2BIG).unwrap();
+    let let_through = next(&listener);
+    assert_eq!(let_through.action(&filter()), Action::Report(Answer::Kill));
+    listener.dangerous_continue(&let_through).unwrap();
+    let (tid, first, second) = thread.join().unwrap();
+    assert_eq!(refused.thread, tid.unsigned_abs());
+    assert_eq!((first, second), (Err(E2BIG), Ok(0)));
+    // The kernel does not know the call any more, and that is no failure.
+    assert_eq!(listener.refuse(&refused, E2BIG), Ok(()));
+}
+
+#[test]
+fn a_listener_that_is_gone_lets_nothing_through() {
+    let (listener, thread) = under(|filter| {
+        let waiting = call(libc::SYS_getppid, 0);
+        (waiting, call(libc::SYS_getppid, 0), filter.greet())
+    });
+    assert_eq!(name(next(&listener).syscall), "getppid");
+    drop(listener);
+    let (waiting, later, greeting) = thread.join().unwrap();
+    let enosys = Err(Errno::from_raw(libc::ENOSYS));
+    assert_eq!((waiting, later), (enosys, enosys));
+    assert_eq!(greeting.unwrap_err().errno.raw(), libc::ENOSYS);
+}
+
+/// What answers is the supervisor, or it is no greeting.
+#[test]
+fn another_answer_is_no_greeting() {
+    let (listener, thread) = under(|filter| (filter.greet(), filter.greet()));
+    let first = next(&listener);
+    listener.refuse(&first, E2BIG).unwrap();
+    // The kernel knows no such operation.
+    listener.dangerous_continue(&next(&listener)).unwrap();
+    let (refused, through) = thread.join().unwrap();
+    assert_eq!(refused.unwrap_err().errno, E2BIG);
+    assert_eq!(through.unwrap_err().errno.raw(), libc::EINVAL);
+}
+
+#[test]
+fn a_second_listener_is_refused_by_name() {
+    let (listener, thread) = under(|_| {
+        // Under another policy it could try: here the own filter is in the way, so the kernel is not asked.
+        filter().install_reporting()
+    });
+    let eperm = thread.join().unwrap().unwrap_err();
+    assert_eq!(eperm.errno.raw(), libc::EPERM);
+    assert!(filter().explain(eperm.index).contains("EBUSY"));
+    drop(listener);
+}
+
+#[test]
+fn the_step_of_other_filters_refuses_one_that_reports() {
+    let Fault { errno, .. } = filter().apply().unwrap_err();
+    assert_eq!(errno.raw(), libc::EINVAL);
+    assert_eq!(filter().apply().unwrap_err().index, 0);
+}
+
+/// The descriptor is readable while a call waits, and hung up when nobody is left to call.
+#[test]
+fn the_descriptor_can_be_polled() {
+    use std::os::fd::{AsFd as _, AsRawFd as _};
+    let (listener, thread) = under(|_| call(libc::SYS_getppid, 0));
+    let poll = || {
+        let mut fds = [libc::pollfd {
+            fd: listener.as_fd().as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        }];
+        // SAFETY: one live entry.
+        let ready = unsafe { libc::poll(fds.as_mut_ptr(), 1, 10_000) };
+        assert_eq!(ready, 1);
+        fds[0].revents
+    };
+    assert_ne!(poll() & libc::POLLIN, 0);
+    listener.refuse(&next(&listener), E2BIG).unwrap();
+    assert_eq!(thread.join().unwrap(), Err(E2BIG));
+    assert_ne!(poll() & libc::POLLHUP, 0);
+}
