@@ -55,6 +55,8 @@ impl Subject {
         assert_eq!(set, 0);
         match &self.program {
             Program::None => {}
+            // The listener lives as long as the process; no call that is measured is reported.
+            Program::Ours(filter) if filter.reports() => drop(filter.install_reporting().unwrap()),
             Program::Ours(filter) => filter.apply().unwrap(),
             Program::Theirs(program) => {
                 let filter = libc::sock_fprog {
@@ -192,6 +194,7 @@ fn subjects() -> Vec<Subject> {
     for preset in Preset::ALL {
         subjects.push(ours(&format!("{preset:?}"), &Policy::from(preset)));
     }
+    subjects.push(ours("Judge, reporting", &Policy::judge().report_kills()));
     let Some(library) = Libseccomp::load() else {
         println!("not run: libseccomp is not installed");
         return subjects;

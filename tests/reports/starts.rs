@@ -3,7 +3,11 @@
 #![expect(unsafe_code, reason = "a chain of one's own")]
 
 use core::convert::Infallible;
-use std::time::Duration;
+use std::{
+    fs::{self, File},
+    io::{Read as _, Write as _},
+    time::{Duration, Instant},
+};
 
 use sandbox_exec::{
     Basis, Command, Error, Identity, Limits, Output, Plan, Policy, Sandbox, SetupFailure, Stage,
@@ -12,10 +16,11 @@ use sandbox_exec::{
     core::StepFailure,
 };
 use sandbox_test_support::{
-    Setup, boxes, host, in_child,
+    Fork, Setup, boxes, host, in_child,
     inject::{self, Injection},
     leaks::Snapshot,
     mapped::{Open, become_user_with_ranges, ranges, root},
+    outside,
     setup::judged,
     sys,
 };
@@ -93,6 +98,77 @@ fn a_call_before_the_wait_waits() {
     assert_eq!(boxes::said(&finished), "");
     let call = named(&finished, "ptrace");
     assert!(call.after >= Duration::from_millis(40), "{call:?}");
+}
+
+/// A call that waits when its run is dropped or cancelled, or when the embedder dies, is never made.
+#[test]
+fn a_waiting_call_is_never_made() {
+    if !can_run() {
+        return;
+    }
+    let unshare = libc::SYS_unshare.to_string();
+    let args = ["call-by", "main", &unshare];
+    // Output goes to a pipe, where no limit counts it.
+    let setup = judge().limits(|limits| limits.output = None);
+    let start = |setup: &Setup| {
+        let (stdout, theirs) = sys::pipe();
+        let sandbox = setup.sandbox(&args);
+        let running = sandbox.spawn(Stdin::Null, Output::Fd(theirs), Output::Null);
+        let running = running.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
+        let mut stdout = File::from(stdout);
+        boxes::expect(&mut stdout, boxes::STARTED);
+        std::thread::sleep(Duration::from_millis(20));
+        (running, stdout)
+    };
+    let rest = |mut stdout: File| {
+        let mut rest = String::new();
+        stdout.read_to_string(&mut rest).expect("a pipe");
+        rest
+    };
+
+    let (running, stdout) = start(&setup);
+    drop(running);
+    assert_eq!(rest(stdout), "");
+
+    let (running, stdout) = start(&setup);
+    running.canceller().cancel();
+    let finished = running.wait().expect("watched");
+    assert!(matches!(
+        judged(&finished).0,
+        Verdict::Cancelled | Verdict::SecurityViolation { .. }
+    ));
+    assert_eq!(rest(stdout), "");
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let said = dir.path().join("said");
+    let mut embedder = Fork::start(|pipe| {
+        let file = File::create(&said).expect("ours");
+        let sandbox = setup.sandbox(&args);
+        let running = sandbox.spawn(Stdin::Null, Output::Fd(file.into()), Output::Null);
+        let _running = running.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
+        while fs::read_to_string(&said).expect("ours").is_empty() {}
+        pipe.write_all(b"x").expect("the test listens");
+        loop {
+            sys::pause();
+        }
+    });
+    assert_eq!(embedder.read(1), b"x");
+    std::thread::sleep(Duration::from_millis(20));
+    embedder.kill_by(libc::SIGKILL);
+    let deadline = Instant::now() + host::patience(2_000);
+    while !outside::processes_of(setup.identity.uid).is_empty() {
+        assert!(Instant::now() < deadline, "the box stays");
+    }
+    // The kernel refuses what nobody listens for, and init may take a moment to die.
+    let said = fs::read_to_string(&said).expect("ours");
+    let refused = format!("{}main: errno {}\n", boxes::STARTED, libc::ENOSYS);
+    assert!(refused.starts_with(&said), "{said}");
+
+    // The twin: the same program, where the call is allowed.
+    let twin = setup.policy(Policy::judge().report_kills().allow(&["unshare"]));
+    let (running, stdout) = start(&twin);
+    running.wait().expect("watched");
+    assert_eq!(rest(stdout), "main: ok 0\n");
 }
 
 fn mapped(open: &Open, map: UserMap, identity: Identity, policy: Policy) -> sandbox_exec::Finished {
