@@ -100,8 +100,8 @@ impl Running {
         self.start.canceller.clone()
     }
 
-    /// Watches the run to its end: drains the streams, looks at the clocks when a limit could next be passed, kills at a
-    /// limit, then reads the counters and removes the cgroup.
+    /// Watches the run to its end: drains the streams, answers the calls that the policy reports, looks at the clocks when a limit
+    /// could next be passed, kills at a limit, then reads the counters and removes the cgroup.
     ///
     /// # Errors
     /// [`Error::Setup`] where `execve(2)` failed so late that [`Sandbox::spawn`](crate::Sandbox::spawn) had returned;

@@ -116,7 +116,7 @@ impl Sandbox {
 
     /// Starts a run in a box of its own and returns once `execve(2)` has succeeded.
     ///
-    /// Limits are enforced by [`Running::wait`]; call it at once, in a thread per box. For a box that nobody waits for there are
+    /// Limits are enforced, and calls that the policy reports answered, by [`Running::wait`]; call it at once, in a thread per box. For a box that nobody waits for there are
     /// back stops: init ends it a second after its wall limit, `RLIMIT_CPU` ends each process at about twice the CPU limit.
     /// Without a wall limit a sleeping box then lives until [`Running`] is dropped or this process ends.
     ///

@@ -32,7 +32,13 @@ pub enum Action {
     /// A policy that has it anywhere also reports, to end the run, the calls of foreign tables that otherwise kill. It must
     /// refuse filters of the program's own, which could answer in place of the supervisor ([`Error::HidesReports`]).
     ///
+    /// What the start itself calls after the filter is installed cannot be reported, so `execve` stays allowed to the program too
+    /// ([`Error::BlocksSetup`]).
+    ///
+    /// Kernel: Linux 5.0.
+    ///
     /// [`Error::HidesReports`]: crate::Error::HidesReports
+    /// [`Error::BlocksSetup`]: crate::Error::BlocksSetup
     Report(Answer),
 }
 

@@ -52,6 +52,7 @@ impl Filter {
     ///
     /// # Errors
     /// `EBUSY`: a filter of this process has a listener already; the kernel has one at most for all filters of a process.
+    /// `EMFILE`: `RLIMIT_NOFILE` leaves no number for it.
     ///
     /// # Kernel
     /// Linux 5.0. Before 5.19 a call that waits for its answer is interrupted by signals, made again and reported again.

@@ -93,7 +93,7 @@ impl Explain for Filter {
             ),
             INSTALL_REPORTING => format!(
                 "install the reporting system call filter of {} instructions (EBUSY: this process is itself under a filter with \
-                 a listener, and the kernel has one at most; EINVAL: the kernel lacks CONFIG_SECCOMP_FILTER)",
+                 a listener, and the kernel has one at most; EMFILE: the limit of open files leaves none for the listener; EINVAL: the kernel lacks CONFIG_SECCOMP_FILTER)",
                 self.len()
             ),
             GREET => "greet the supervisor through the system call filter".to_owned(),

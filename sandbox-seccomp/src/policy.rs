@@ -193,11 +193,12 @@ impl Policy {
     ///
     /// # Errors
     /// [`Error::UnknownSyscall`], [`Error::UnknownGroup`], [`Error::Condition`] and [`Error::Errno`] name what is wrong with
-    /// a rule; [`Error::BlocksSetup`] is a policy under which no program could be started, [`Error::TooLong`] one that the
+    /// a rule; [`Error::BlocksSetup`] is a policy under which no program could be started, [`Error::HidesReports`] one that reports
+    /// and lets programs hide from it, [`Error::TooLong`] one that the
     /// kernel would refuse.
     ///
     /// # Kernel
-    /// Linux 4.14 for [`Action::Kill`] and [`Action::Log`].
+    /// Linux 4.14 for [`Action::Kill`] and [`Action::Log`], 5.0 for [`Action::Report`].
     pub fn prepare(&self) -> Result<Filter, Error> {
         compile::compile(self)
     }

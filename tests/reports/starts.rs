@@ -317,6 +317,48 @@ fn without_waiting_that_only_death_ends_reports_arrive_too() {
     });
 }
 
+#[test]
+fn a_program_that_cannot_start_is_told_as_ever() {
+    if !can_run() {
+        return;
+    }
+    let missing = Command::new("/nowhere/program");
+    let no_program = Command::new("/tmp");
+    for (command, stage) in [(missing, Stage::WorkDir), (no_program, Stage::Execve)] {
+        in_child(|| {
+            let before = Snapshot::take();
+            let sandbox = judge().sandbox_of(&command);
+            match sandbox.run(Stdin::Null, boxes::KEEP) {
+                Err(Error::Setup(failure)) => assert_eq!(failure.stage, stage, "{failure}"),
+                other => panic!("{other:?}"),
+            }
+            drop(sandbox);
+            Snapshot::take().assert_same(&before);
+        });
+    }
+}
+
+/// The listener needs a number for a moment, and the limit of open files is in force by then.
+#[test]
+fn a_limit_that_leaves_no_number_for_the_listener_is_named() {
+    if !can_run() {
+        return;
+    }
+    let files = |files| judge().limits(|limits| limits.open_files = Some(files));
+    match files(3).sandbox(&["exit"]).run(Stdin::Null, boxes::KEEP) {
+        Err(Error::Setup(failure)) => {
+            assert_eq!(failure.stage, Stage::Seccomp);
+            assert_eq!(failure.errno.raw(), libc::EMFILE);
+            assert!(
+                failure.operation.contains("limit of open files"),
+                "{failure}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(judged(&files(5).run(&["exit"])).0, Verdict::Ok);
+}
+
 /// The kernel has one listener at most for all filters of a process: in some containers it is taken.
 #[test]
 fn an_embedder_under_a_listener_is_told_so() {
