@@ -5,13 +5,14 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::Command as Program,
 };
 
 use sandbox_exec::{
     Command, MountFlags, RootSpec,
     fs::{FileMode, IdMapping, ProcView, Rule, Upper},
 };
-use sandbox_test_support::{Setup, boxes, host, outside};
+use sandbox_test_support::{Setup, boxes, host, in_child, outside, scene};
 
 /// A directory of the host that everybody may write, with one file in it.
 fn open_dir() -> tempfile::TempDir {
@@ -89,6 +90,100 @@ fn what_is_inside_is_what_the_rules_name() {
         boxes::said(&setup.run(&["walk", "/usr", "/proc", "/lib", "/lib64", "/bin", "/sbin"]));
     assert!(lines(&inner).contains("f /deep/below/dir/file"), "{inner}");
 }
+
+/// A program that walks everything it can reach finds mounts, devices and writable places as the rules name them, at every
+/// level of what is mounted below a bind, and no other.
+#[test]
+fn everything_that_can_be_reached_is_restricted_as_the_rules_say() {
+    if !host::has(&["root", "memory", "pids", "cpuacct"]) {
+        return;
+    }
+    in_child(|| {
+        scene::unshare_mounts();
+        let dir = open_dir();
+        // On the host all of it can be written, and set-user-id programs and devices work.
+        let levels = [dir.path().join("a"), dir.path().join("a/b")];
+        for level in &levels {
+            fs::create_dir(level).expect("ours");
+            let mount = ["-t", "tmpfs", "-o", "mode=0777", "tmpfs"];
+            let status = Program::new("mount").args(mount).arg(level).status();
+            assert!(status.expect("mount(8)").success());
+        }
+        let own = fs::read_to_string("/proc/self/mountinfo").expect("readable");
+        for level in &levels {
+            let loose = format!(" {} rw,relatime", level.display());
+            assert!(own.contains(&loose), "the twin: {own}");
+        }
+        let setup = Setup::new().root(|root| {
+            root.bind(dir.path(), "deep", MountFlags::empty())
+                .bind(dir.path(), "loud", MountFlags::WRITABLE)
+                .bind(dir.path(), "flat", MountFlags::NON_RECURSIVE)
+                .bind(dir.path(), "quiet", W | MountFlags::NOEXEC)
+        });
+        // A host's /usr has a hundred thousand names.
+        let setup = setup.limits(|limits| {
+            limits.cpu_time = Some(host::patience(60_000));
+            limits.wall_time = Some(host::patience(120_000));
+        });
+        // Where it is emulated, the files of the host come one by one.
+        let skip: &[&str] = if host::is_emulated() { &["/usr"] } else { &[] };
+        let args = [&["survey"], skip].concat();
+        let found = lines(&boxes::said(&setup.run(&args)));
+        let binds = setup.root.rules().iter().filter_map(|rule| match rule {
+            Rule::Bind { source, target, .. } if source.exists() => {
+                Some(Path::new("/").join(target).display().to_string())
+            }
+            _ => None,
+        });
+        let closed = "ro,nosuid,nodev";
+        let mut expected: BTreeSet<String> = binds
+            .filter(|target| !["/loud", "/quiet"].contains(&target.as_str()))
+            .map(|target| format!("mount {target} {closed} private"))
+            .collect();
+        let mounted = |point: &str, flags: &str| format!("mount {point} {flags} private");
+        expected.insert(mounted("/", closed));
+        expected.insert(mounted("/tmp", OPEN));
+        expected.insert(mounted("/proc", &format!("{closed},noexec")));
+        for below in ["", "/a", "/a/b"] {
+            expected.insert(mounted(&format!("/deep{below}"), closed));
+            expected.insert(mounted(&format!("/loud{below}"), OPEN));
+            let flags = format!("{OPEN},noexec");
+            expected.insert(mounted(&format!("/quiet{below}"), &flags));
+        }
+        for (name, number) in [
+            ("null", 3),
+            ("zero", 5),
+            ("full", 7),
+            ("random", 8),
+            ("urandom", 9),
+        ] {
+            let flags = "ro,nosuid,noexec";
+            expected.insert(mounted(&format!("/dev/{name}"), flags));
+            expected.insert(format!("level /dev/{name} {flags}"));
+            expected.insert(format!("device /dev/{name} 1:{number} 666"));
+        }
+        let rest = format!(
+            "level / {closed}\nlevel /tmp {OPEN}\nlevel /proc {closed},noexec\nlevel /loud {OPEN}\n\
+             level /quiet {OPEN},noexec\nproc 2\nproc self\nproc thread-self\n\
+             descriptor 0 no directory\ndescriptor 1 no directory\ndescriptor 2 no directory"
+        );
+        expected.append(&mut lines(&rest));
+        let writable = [
+            "/tmp",
+            "/loud",
+            "/loud/a",
+            "/loud/a/b",
+            "/quiet",
+            "/quiet/a",
+            "/quiet/a/b",
+        ];
+        expected.extend(writable.map(|path| format!("writable {path}")));
+        assert_eq!(found, expected);
+    });
+}
+
+const W: MountFlags = MountFlags::WRITABLE;
+const OPEN: &str = "rw,nosuid,nodev";
 
 #[test]
 fn nothing_else_of_the_host_can_be_reached() {

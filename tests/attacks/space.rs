@@ -164,6 +164,38 @@ fn a_disk_fills_to_its_quota() {
     assert_eq!(size, 32 << 20, "the twin gets all that it wants");
 }
 
+/// Holes cost nothing until something is written into them, a byte takes a page, and what is deleted counts while it is open.
+#[test]
+fn no_other_way_fills_a_tmpfs_beyond_its_quota() {
+    if !can_run() {
+        return;
+    }
+    let sparse = "truncate -s 1G /disk/x; for n in $(seq 32); do \
+        head -c 512K /dev/zero | dd of=/disk/x bs=512K seek=$((n * 8)) conv=notrunc status=none || exit 1; done";
+    let small = "for n in $(seq 3000); do printf x >/disk/$n || exit 1; done";
+    let held = "exec 3>/disk/x; rm /disk/x; head -c 6M /dev/zero >&3 || exit 9; head -c 4M /dev/zero >/disk/y";
+    for script in [sparse, small, held] {
+        let run = |mib| {
+            let quota = Quota {
+                bytes: Bytes::mib(mib),
+                inodes: 4_000,
+            };
+            let command = Command::new("/bin/sh").args(["-c", script]);
+            boxes::finish(&disk(quota).sandbox_of(&command))
+        };
+        let full = run(8);
+        let seen = full.outcome.evidence.disks[0];
+        assert!(seen.bytes <= Bytes::mib(8), "{script}: {seen:?}");
+        let ended = full.outcome.evidence.exit;
+        assert!(
+            !matches!(ended, Some(Exit::Code(0 | 9))),
+            "{script}: {ended:?}"
+        );
+        let twin = run(64);
+        assert_judged(&twin, Verdict::Ok, Basis::ExitStatus);
+    }
+}
+
 #[test]
 fn inodes_run_out_at_their_quota() {
     if !can_run() {

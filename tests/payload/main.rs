@@ -15,6 +15,7 @@ mod programs;
 mod raw;
 mod reported;
 mod space;
+mod survey;
 
 use std::io::Write as _;
 
@@ -24,7 +25,7 @@ pub(crate) type Subcommand = (&'static str, fn(&[String]));
 /// The exit status for a payload that is used wrongly.
 const MISUSED: i32 = 97;
 
-const ALL: [&[Subcommand]; 8] = [
+const ALL: &[&[Subcommand]] = &[
     behave::SUBCOMMANDS,
     inspect::SUBCOMMANDS,
     kernel::SUBCOMMANDS,
@@ -33,6 +34,7 @@ const ALL: [&[Subcommand]; 8] = [
     programs::SUBCOMMANDS,
     reported::SUBCOMMANDS,
     space::SUBCOMMANDS,
+    survey::SUBCOMMANDS,
 ];
 
 fn main() {
