@@ -154,6 +154,9 @@ impl<'a> Builder<'a> {
                     FileMode::Plain => 0o444,
                     FileMode::Executable => 0o555,
                 };
+                if contents.is_empty() {
+                    return file::create_empty(self.dir(at)?, &at.path, mode);
+                }
                 let fd = file::create(self.dir(at)?, &at.path, mode)?;
                 file::write_all(fd, contents)?;
                 file::close(fd)
@@ -208,6 +211,9 @@ impl<'a> Builder<'a> {
 
     /// Mounts a detached mount where `at` points.
     fn attach(&self, mounted: c_int, at: &At) -> Result<(), Errno> {
+        if at.ours {
+            return mount::move_mount_below(mounted, self.dir(at)?, &at.path);
+        }
         let target = self.place(at)?;
         // O_PATH|O_NOFOLLOW opens a link itself where RESOLVE_NO_SYMLINKS did not refuse it; a mount never covers one.
         if file::fstat(target)?.st_mode & libc::S_IFMT == libc::S_IFLNK {

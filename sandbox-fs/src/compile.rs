@@ -158,7 +158,7 @@ impl<'r> Compiler<'r> {
             }
             Kind::Symlink(to) => {
                 let points_to = source::c_path(to)?;
-                let at = self.at(tmpfs, path)?;
+                let at = self.at(tmpfs, path, true)?;
                 self.spend(tmpfs, 0);
                 self.op(Op::Symlink { at, points_to }, named_link(path, to));
                 Ground::Solid(Conflict::BeneathSymlink)
@@ -184,7 +184,7 @@ impl<'r> Compiler<'r> {
                 Ground::Kernel
             }
             Kind::Mask { optional } => {
-                let at = self.at(tmpfs, path)?;
+                let at = self.at(tmpfs, path, false)?;
                 // An empty file lies on the root.
                 self.spend(0, 0);
                 self.op(Op::Mask { at, optional }, name);
@@ -216,7 +216,7 @@ impl<'r> Compiler<'r> {
                 } else {
                     let why = format!("make the mount point {}", path.display());
                     self.make_file(tmpfs, path, &[], FileMode::Plain, why)?;
-                    self.at(tmpfs, path)?
+                    self.at(tmpfs, path, true)?
                 };
                 let bind = self.binds.len();
                 self.binds.push(Bind {
@@ -262,14 +262,15 @@ impl<'r> Compiler<'r> {
         if create {
             self.make_dir(tmpfs, path)?;
         }
-        self.at(tmpfs, path)
+        self.at(tmpfs, path, create)
     }
 
-    fn at(&self, tmpfs: usize, path: &Path) -> Result<At, Error> {
+    fn at(&self, tmpfs: usize, path: &Path, ours: bool) -> Result<At, Error> {
         let base = self.tmpfs.get(tmpfs).map_or(Path::new(""), |t| &t.target);
         Ok(At {
             tmpfs,
             path: c_path_below(path, base)?,
+            ours,
         })
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct At {
     pub(crate) tmpfs: usize,
     /// Path below it, without symbolic links.
     pub(crate) path: CString,
+    /// Every part of the path was made by an operation before, on that tmpfs: nobody else has a say in where it leads.
+    pub(crate) ours: bool,
 }
 
 /// One operation.

@@ -31,7 +31,7 @@ impl Compiler<'_> {
 
     pub(super) fn make_dir(&mut self, tmpfs: usize, path: &Path) -> Result<(), Error> {
         // Never made twice: items come parents first, so none asks for a directory that was already implied.
-        let at = self.at(tmpfs, path)?;
+        let at = self.at(tmpfs, path, true)?;
         self.spend(tmpfs, 0);
         self.op(
             Op::Directory(at),
@@ -48,7 +48,7 @@ impl Compiler<'_> {
         mode: FileMode,
         name: impl Display,
     ) -> Result<(), Error> {
-        let at = self.at(tmpfs, path)?;
+        let at = self.at(tmpfs, path, true)?;
         self.spend(tmpfs, contents.len());
         let contents = contents.into();
         self.op(Op::File { at, contents, mode }, name);

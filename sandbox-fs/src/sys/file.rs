@@ -67,6 +67,12 @@ pub(crate) fn create(dir: c_int, path: &CStr, mode: libc::mode_t) -> Result<c_in
     check_int(unsafe { libc::openat(dir, path.as_ptr(), flags, mode) })
 }
 
+/// Makes a new file without contents below `dir`; an existing one is `EEXIST`.
+pub(crate) fn create_empty(dir: c_int, path: &CStr, mode: libc::mode_t) -> Result<(), Errno> {
+    // SAFETY: `path` is a live C string.
+    check_int(unsafe { libc::mknodat(dir, path.as_ptr(), libc::S_IFREG | mode, 0) }).map(drop)
+}
+
 /// Sets an extended attribute to nothing.
 ///
 /// # Errors

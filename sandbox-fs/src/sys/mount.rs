@@ -163,6 +163,12 @@ pub(crate) fn move_mount(mount: c_int, target: c_int) -> Result<(), Errno> {
     move_mount_to(mount, target, c"", flags)
 }
 
+/// As [`move_mount`], onto a path below `dir`. A symbolic link before the last part of the path would be followed: only for
+/// paths of which nobody else has made a part.
+pub(crate) fn move_mount_below(mount: c_int, dir: c_int, path: &CStr) -> Result<(), Errno> {
+    move_mount_to(mount, dir, path, libc::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
 /// Attaches a detached mount on top of everything that is mounted at `/`.
 pub(crate) fn move_mount_over_root(mount: c_int) -> Result<(), Errno> {
     move_mount_to(mount, libc::AT_FDCWD, c"/", libc::MOVE_MOUNT_F_EMPTY_PATH)
