@@ -88,11 +88,19 @@ impl Handshake {
         }
     }
 
-    /// The listener, until the start's own call was answered.
+    /// The listener, until the payload has gone on from the start's own call: one that a signal interrupts is made again.
     pub(crate) fn awaits_greeting(&self) -> Option<RawFd> {
         let reports = self.reports.as_ref();
-        let waits = reports.filter(|reports| reports.greeted_ns().is_none());
+        let waits = reports.filter(|_| self.stages.is_none());
         waits.and_then(Reports::descriptor)
+    }
+
+    /// Answers the start's own call. What waits after the proof is the program's.
+    pub(crate) fn greet(&mut self) -> Result<(), Error> {
+        match &mut self.reports {
+            Some(reports) if self.stages.is_none() => reports.greet(),
+            _ => Ok(()),
+        }
     }
 
     /// Takes what has come.

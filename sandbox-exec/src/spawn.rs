@@ -121,11 +121,8 @@ fn await_exec(prepared: &mut Prepared) -> Result<Proof, Error> {
         prepared
             .handshake
             .listen(inner.filter.as_ref(), inner.reports)?;
-        if let (true, Some(reports)) = (
-            greeting.revents & libc::POLLIN != 0,
-            &mut prepared.handshake.reports,
-        ) {
-            reports.greet()?;
+        if greeting.revents & libc::POLLIN != 0 {
+            prepared.handshake.greet()?;
         }
         if let Some((speaker, failure)) = prepared.handshake.failure {
             return Err(setup_failure(prepared, speaker, failure).into());
