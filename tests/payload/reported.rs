@@ -146,7 +146,7 @@ extern "C" fn count_it(_: libc::c_int) {
     SIGNALS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// A child interrupts this process all the time while it makes the call.
+/// A child interrupts this process again and again while it makes the call, with pauses in which a single CPU gets to it.
 fn flood_interrupted(number: usize, count: usize) {
     let handler: extern "C" fn(libc::c_int) = count_it;
     // SAFETY: the handler changes an atomic number, which is safe at any moment.
@@ -155,7 +155,9 @@ fn flood_interrupted(number: usize, count: usize) {
     let child = fork().expect("a child");
     if child == 0 {
         let signal = libc::SIGUSR1.unsigned_abs() as usize;
-        while call(libc::SYS_kill, [parent, signal, 0, 0, 0, 0]).is_ok() {}
+        while call(libc::SYS_kill, [parent, signal, 0, 0, 0, 0]).is_ok() {
+            std::thread::sleep(std::time::Duration::from_micros(10));
+        }
         exit(0);
     }
     for _ in 0..count {

@@ -1,6 +1,6 @@
 //! A program that keeps the supervisor busy.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sandbox_exec::{Basis, KillReason, Policy, SyscallReports, Verdict};
 use sandbox_test_support::{Setup, assert_judged, boxes, host, setup::judged};
@@ -80,7 +80,7 @@ fn limits_of_time_hold_in_a_flood() {
         return;
     }
     let alarm = libc::SYS_alarm.to_string();
-    let limit = Duration::from_millis(300);
+    let limit = host::patience(300);
     let setup = Setup::new().policy(refusing()).observed();
     let args = ["flood", &alarm, "8", "1000000000"];
     let wall = setup
