@@ -24,7 +24,10 @@ use sandbox_exec::{
     child::{Chain, Child, Cloned, standard_chain},
     core::{Host, StepFailure},
 };
-use sandbox_test_support::{boxes, faults, host, in_child, sys};
+use sandbox_test_support::{
+    boxes::{self, capture},
+    faults, host, in_child, sys,
+};
 
 /// Exit status of a copy that allocates.
 const TRIPPED: i32 = 99;
@@ -114,10 +117,6 @@ fn watched<T>(work: impl FnOnce() -> T) -> T {
     disarm();
     assert_eq!(trips(), 0, "a copy of the embedder allocated");
     result
-}
-
-fn capture() -> Output {
-    Output::Capture { keep: boxes::KEEP }
 }
 
 /// The roads that a start can take: a root with every kind of rule, kept directories, bytes as input, ends by itself and by

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sandbox_exec::{Basis, KillReason, Limits, Verdict};
+use sandbox_exec::{Basis, KillReason, Limits, Stdin, Verdict};
 use sandbox_test_support::{
     Fork, boxes, host, in_child,
     leaks::{self, Snapshot},
@@ -85,9 +85,7 @@ fn a_cancelled_run_ends_at_once_and_says_so() {
             canceller.cancel();
             Instant::now()
         });
-        let finished = running
-            .wait()
-            .unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
+        let finished = boxes::ok(running.wait());
         let cancelled = other.join().expect("no panic");
         assert!(cancelled.elapsed() < host::patience(200));
         watched.assert_dead_within(Duration::ZERO);
@@ -112,9 +110,7 @@ fn a_request_after_the_end_changes_nothing() {
             sys::readable(running.as_fd(), host::patience(5_000)),
             "it ends by itself"
         );
-        let finished = running
-            .wait()
-            .unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
+        let finished = boxes::ok(running.wait());
         canceller.cancel();
         assert_eq!(finished.outcome.judgement.verdict, Verdict::Ok);
     });
@@ -131,9 +127,7 @@ fn a_daemon_does_not_outlive_its_run() {
         let (running, mut stdout) = boxes::start(boxes::limits(), &["daemon", "60"]);
         boxes::expect(&mut stdout, "daemon\n");
         let watched = Watched::boxes_of(std::process::id());
-        let finished = running
-            .wait()
-            .unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
+        let finished = boxes::ok(running.wait());
         assert!(
             started.elapsed() < host::patience(5_000),
             "nobody waited for the daemon"
@@ -165,9 +159,7 @@ fn a_box_that_nobody_waits_for_ends_after_its_wall_limit() {
         );
         watched.assert_dead_within(Duration::ZERO);
         assert!(started.elapsed() >= limit, "not before its time");
-        let finished = running
-            .wait()
-            .unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
+        let finished = boxes::ok(running.wait());
         assert_eq!(finished.outcome.judgement.verdict, Verdict::WallTimeLimit);
     });
 }
@@ -187,21 +179,6 @@ fn embedder() -> (Fork, Watched) {
     (embedder, watched)
 }
 
-/// The next embedder's first act removes what this one left. Where another test's embedder is at the same orphan already, it
-/// is left to that one, which may take a moment.
-#[track_caller]
-fn collect(creator: u32) {
-    let started = Instant::now();
-    loop {
-        drop(boxes::sandbox(&["exit"]));
-        let left = leaks::cgroups_of(creator);
-        if left.is_empty() {
-            return;
-        }
-        assert!(started.elapsed() < host::patience(2_000), "left: {left:?}");
-    }
-}
-
 /// By SIGKILL, or by a signal that it has no handler for: the boxes go with their embedder, and the next embedder removes
 /// what is left of their cgroups. A living embedder's boxes are not touched by that.
 #[test]
@@ -217,14 +194,14 @@ fn the_death_of_the_embedder_ends_its_boxes() {
         dying.kill_by(signal);
         watched.assert_dead_within(host::patience(100));
 
-        collect(creator);
+        leaks::collect(creator);
         other.assert_alive();
         assert!(!leaks::cgroups_of(living.pid().unsigned_abs()).is_empty());
     }
     let creator = living.pid().unsigned_abs();
     living.kill_by(libc::SIGKILL);
     other.assert_dead_within(host::patience(100));
-    collect(creator);
+    leaks::collect(creator);
 }
 
 /// An embedder may die at any moment of a start; what it was about to start dies too.
@@ -238,10 +215,9 @@ fn the_death_of_the_embedder_during_starts_leaves_no_process() {
             use std::io::Write as _;
             let sandbox = boxes::sandbox(&["sleep", "60000"]);
             pipe.write_all(b"x").expect("the test listens");
-            let keep = || sandbox_exec::Output::Capture { keep: boxes::KEEP };
             let mut boxes = Vec::new();
             loop {
-                let started = sandbox.spawn(sandbox_exec::Stdin::Null, keep(), keep());
+                let started = sandbox.spawn(Stdin::Null, boxes::capture(), boxes::capture());
                 boxes.push(started.expect("it starts"));
             }
         });
@@ -253,6 +229,6 @@ fn the_death_of_the_embedder_during_starts_leaves_no_process() {
         let watched = Watched::boxes_of(creator);
         dying.kill_by(libc::SIGKILL);
         watched.assert_dead_within(host::patience(100));
-        collect(creator);
+        leaks::collect(creator);
     }
 }

@@ -8,8 +8,8 @@ use std::{
 };
 
 use sandbox_exec::{
-    Command, Error, Identity, Landlock, MountFlags, Output, Policy, RootSpec, Sandbox,
-    SandboxBuilder, SetupFailure, Stage, Stdin, Verdict, WantsCommand,
+    Command, Error, Identity, Landlock, MountFlags, Policy, RootSpec, Sandbox, SandboxBuilder,
+    SetupFailure, Stage, Stdin, Verdict, WantsCommand,
 };
 use sandbox_test_support::{
     boxes,
@@ -75,8 +75,7 @@ impl Drop for Scratch {
 #[track_caller]
 fn failure(sandbox: &Sandbox, scratch: &Path) -> SetupFailure {
     let before = Snapshot::take();
-    let captured = || Output::Capture { keep: boxes::KEEP };
-    let failure = match sandbox.spawn(Stdin::Null, captured(), captured()) {
+    let failure = match sandbox.spawn(Stdin::Null, boxes::capture(), boxes::capture()) {
         Err(Error::Setup(failure)) => failure,
         Err(other) => panic!("{}", boxes::full(&other)),
         Ok(_) => panic!("the box has started"),

@@ -8,7 +8,8 @@ use std::{
 
 use sandbox_exec::{Error, Exit, Output, Stdin, Verdict};
 use sandbox_test_support::{
-    boxes, host, in_child,
+    boxes::{self, capture},
+    host, in_child,
     leaks::{self, Snapshot},
     sys,
     watch::Watched,
@@ -44,9 +45,8 @@ fn every_kind_of_run() {
     let uncounted = slow.spawn(Stdin::Null, Output::Fd(write), Output::Null);
     assert!(matches!(uncounted, Err(Error::OutputNotCaptured { .. })));
     drop(read);
-    let keep = || Output::Capture { keep: boxes::KEEP };
     drop(
-        slow.spawn(Stdin::Bytes(vec![7; 1 << 20]), keep(), keep())
+        slow.spawn(Stdin::Bytes(vec![7; 1 << 20]), capture(), capture())
             .expect("it starts"),
     );
     Snapshot::take().assert_same(&before);

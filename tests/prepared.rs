@@ -7,9 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sandbox_exec::{Error, MountFlags, Output, Prepared, Reading, Sandbox, Stage, Stdin, Verdict};
+use sandbox_exec::{
+    Error, Finished, MountFlags, Prepared, Reading, Running, Sandbox, Stage, Stdin, Verdict,
+};
 use sandbox_test_support::{
-    Fork, boxes, host, in_child,
+    Fork,
+    boxes::{self, capture},
+    host, in_child,
     leaks::{self, Snapshot},
     sys,
     watch::Watched,
@@ -18,21 +22,13 @@ use sandbox_test_support::{
 const NEEDS: [&str; 3] = ["root", "memory", "pids"];
 
 fn prepare(sandbox: &Sandbox) -> Prepared {
-    sandbox
-        .prepare()
-        .unwrap_or_else(|error| panic!("{}", boxes::full(&error)))
-}
-
-fn capture() -> Output {
-    Output::Capture { keep: boxes::KEEP }
+    boxes::ok(sandbox.prepare())
 }
 
 /// The run of a prepared box.
-fn finish(prepared: Prepared) -> sandbox_exec::Finished {
-    prepared
-        .spawn(Stdin::Null, capture(), capture())
-        .and_then(sandbox_exec::Running::wait)
-        .unwrap_or_else(|error| panic!("{}", boxes::full(&error)))
+fn finish(prepared: Prepared, input: Stdin) -> Finished {
+    let running = prepared.spawn(input, capture(), capture());
+    boxes::ok(running.and_then(Running::wait))
 }
 
 /// Waits until init and payload of every box of this process are there.
@@ -61,7 +57,7 @@ fn the_time_before_the_run_is_not_the_runs() {
             .expect("compiles");
         let prepared = prepare(&sandbox);
         thread::sleep(wall * 3);
-        let outcome = finish(prepared).outcome;
+        let outcome = finish(prepared, Stdin::Null).outcome;
         assert_eq!(outcome.judgement.verdict, Verdict::Ok, "{outcome:?}");
         assert!(outcome.evidence.wall_time < wall);
         let Reading::Value(cpu) = outcome.evidence.cpu_time else {
@@ -87,10 +83,7 @@ fn several_wait_at_once_and_each_has_its_own_run() {
         let second = prepare(&sandbox);
         let watched = await_processes(4);
         let said = |prepared: Prepared, text: &str| {
-            let input = Stdin::Bytes(text.into());
-            let running = prepared.spawn(input, capture(), capture());
-            let finished = running.and_then(sandbox_exec::Running::wait);
-            boxes::said(&finished.unwrap_or_else(|error| panic!("{}", boxes::full(&error))))
+            boxes::said(&finish(prepared, Stdin::Bytes(text.into())))
         };
         assert_eq!(said(second, "two"), "two");
         assert_eq!(said(first, "one"), "one");
@@ -138,12 +131,7 @@ fn a_waiting_box_ends_with_the_embedder() {
     watched.assert_alive();
     embedder.kill_by(libc::SIGKILL);
     watched.assert_dead_within(host::patience(100));
-    // The next embedder removes the cgroup, which the dead one still owns for a moment.
-    let deadline = Instant::now() + host::patience(2_000);
-    while !leaks::cgroups_of(creator).is_empty() {
-        assert!(Instant::now() < deadline, "the cgroups stay");
-        in_child(|| drop(boxes::sandbox(&["exit"])));
-    }
+    in_child(|| leaks::collect(creator));
 }
 
 #[test]
@@ -163,7 +151,7 @@ fn what_is_written_before_the_run_is_read_in_it() {
             .expect("compiles");
         let prepared = prepare(&sandbox);
         fs::write(&file, "late").expect("own file");
-        assert!(boxes::said(&finish(prepared)).contains("late"));
+        assert!(boxes::said(&finish(prepared, Stdin::Null)).contains("late"));
     });
     fs::remove_file(&file).expect("own file");
 }

@@ -20,7 +20,7 @@ const WALL: Duration = Duration::from_secs(10);
 fn run(payload: &Path, limits: Limits, args: &[&str]) -> Finished {
     let sandbox = mapped(payload, UserMap::own(), Identity::new(0, 0), limits, args);
     let finished = sandbox.and_then(|sandbox| sandbox.run(Stdin::Null, boxes::KEEP));
-    finished.unwrap_or_else(|error| panic!("{}", boxes::full(&error)))
+    boxes::ok(finished)
 }
 
 #[test]
@@ -38,17 +38,15 @@ fn an_ordinary_user_has_a_box() {
             boxes::said(&finished)
         };
         let session = run(&["session"]);
-        for fact in [
-            "pid: ok 2",
-            "uids: [0, 0, 0]",
-            "gids: [0, 0, 0]",
-            "groups: ok 0",
-        ] {
-            assert!(
-                session.lines().any(|line| line == fact),
-                "{fact}: {session}"
-            );
-        }
+        boxes::assert_lines(
+            &session,
+            &[
+                "pid: ok 2",
+                "uids: [0, 0, 0]",
+                "gids: [0, 0, 0]",
+                "groups: ok 0",
+            ],
+        );
         let map = run(&["read", "/proc/self/uid_map"]);
         let map: Vec<_> = map.split_whitespace().collect();
         assert_eq!(map, ["0", &uid.to_string(), "1"]);
@@ -184,7 +182,7 @@ fn memory_by_rlimit_needs_the_word_and_shows_in_the_evidence() {
                 .dangerous()
                 .memory_by_rlimit()
                 .command(&command(args));
-            boxes::finish(&built.unwrap_or_else(|error| panic!("{}", boxes::full(&error))))
+            boxes::finish(&boxes::ok(built))
         };
         let kept = weaker(&["map", "512"]);
         assert_eq!(
@@ -259,20 +257,18 @@ fn root_maps_ranges() {
             small.limits.clone(),
             args,
         );
-        let sandbox = sandbox.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
+        let sandbox = boxes::ok(sandbox);
         boxes::finish(&sandbox)
     };
     let session = boxes::said(&run(&["session"]));
-    for fact in [
-        "uids: [1000, 1000, 1000]",
-        "gids: [1000, 1000, 1000]",
-        "groups: ok 0",
-    ] {
-        assert!(
-            session.lines().any(|line| line == fact),
-            "{fact}: {session}"
-        );
-    }
+    boxes::assert_lines(
+        &session,
+        &[
+            "uids: [1000, 1000, 1000]",
+            "gids: [1000, 1000, 1000]",
+            "groups: ok 0",
+        ],
+    );
     // The limits of cgroups hold as without a user namespace.
     let bomb = run(&["memory", "128"]);
     assert_eq!(bomb.outcome.judgement.verdict, Verdict::MemoryLimit);
@@ -297,7 +293,7 @@ fn root_maps_ranges() {
     );
     let null = || sandbox_exec::Output::Null;
     let running = sandbox.and_then(|sandbox| sandbox.spawn(Stdin::Null, null(), null()));
-    let running = running.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
+    let running = boxes::ok(running);
     assert_eq!(
         outside::processes_of(first + 1000).len(),
         1,

@@ -30,7 +30,7 @@ fn run(open: &Open, map: UserMap, args: &[&str]) -> Result<Finished, Error> {
 #[track_caller]
 fn said(open: &Open, map: UserMap, args: &[&str]) -> String {
     let finished = run(open, map, args);
-    let finished = finished.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
+    let finished = boxes::ok(finished);
     assert_eq!(finished.outcome.judgement.verdict, Verdict::Ok);
     boxes::said(&finished)
 }
@@ -46,16 +46,14 @@ fn an_ordinary_users_box_has_users_of_its_own() {
         let run = |args: &[&str]| said(&open, ranges(first), args);
         let session = run(&["session"]);
         // With a range, setgroups(2) is allowed, and the user's own group is given up.
-        for fact in [
-            "uids: [1000, 1000, 1000]",
-            "gids: [1000, 1000, 1000]",
-            "groups: ok 0",
-        ] {
-            assert!(
-                session.lines().any(|line| line == fact),
-                "{fact}: {session}"
-            );
-        }
+        boxes::assert_lines(
+            &session,
+            &[
+                "uids: [1000, 1000, 1000]",
+                "gids: [1000, 1000, 1000]",
+                "groups: ok 0",
+            ],
+        );
         let map = run(&["read", "/proc/self/uid_map"]);
         let map: Vec<_> = map.split_whitespace().collect();
         assert_eq!(map, ["0", &first.to_string(), "2000"]);
@@ -93,7 +91,7 @@ fn on_the_host_the_payload_is_nobody_that_the_user_could_be() {
         );
         let spawned =
             sandbox.and_then(|sandbox| sandbox.spawn(Stdin::Null, Output::Null, Output::Null));
-        let running = spawned.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
+        let running = boxes::ok(spawned);
         let own = i32::try_from(std::process::id()).expect("a pid");
         assert_eq!(outside::processes_of(uid), [own], "only the embedder");
         assert_eq!(outside::processes_of(first + 1000).len(), 1, "the payload");

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use sandbox_exec::{Basis, Output, Stdin, Verdict};
+use sandbox_exec::{Basis, Stdin, Verdict};
 use sandbox_test_support::{Setup, assert_judged, boxes, in_child, outside, scene};
 
 use crate::can_run;
@@ -67,8 +67,7 @@ fn nothing_can_be_typed_into_a_terminal() {
         let (_master, slave) = scene::terminal();
         let attack = |stdin: Stdin| {
             let sandbox = Setup::new().sandbox(&["type-into-terminal"]);
-            let capture = || Output::Capture { keep: boxes::KEEP };
-            let running = sandbox.spawn(stdin, capture(), capture());
+            let running = sandbox.spawn(stdin, boxes::capture(), boxes::capture());
             let running = running.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
             running.wait().expect("watched")
         };

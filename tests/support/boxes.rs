@@ -94,8 +94,7 @@ pub fn builder(limits: Limits) -> SandboxBuilder<WantsCommand> {
 /// The ordinary box with the payload in it.
 #[track_caller]
 pub fn sandbox(args: &[&str]) -> Sandbox {
-    let built = builder(limits()).command(&command(args));
-    built.unwrap_or_else(|error| panic!("{}", full(&error)))
+    ok(builder(limits()).command(&command(args)))
 }
 
 /// Runs the payload in the ordinary box to its end, with an empty standard input.
@@ -107,8 +106,27 @@ pub fn run(args: &[&str]) -> Finished {
 /// Runs a box to its end, with an empty standard input.
 #[track_caller]
 pub fn finish(sandbox: &Sandbox) -> Finished {
-    let finished = sandbox.run(Stdin::Null, KEEP);
-    finished.unwrap_or_else(|error| panic!("{}", full(&error)))
+    ok(sandbox.run(Stdin::Null, KEEP))
+}
+
+/// What must not fail; where it does, the error is shown with its causes.
+#[track_caller]
+pub fn ok<T>(result: Result<T, Error>) -> T {
+    result.unwrap_or_else(|error| panic!("{}", full(&error)))
+}
+
+/// A stream that is kept for the test to read.
+#[must_use]
+pub fn capture() -> Output {
+    Output::Capture { keep: KEEP }
+}
+
+/// Each fact is a line of what the payload said.
+#[track_caller]
+pub fn assert_lines(said: &str, facts: &[&str]) {
+    for fact in facts {
+        assert!(said.lines().any(|line| line == *fact), "{fact}: {said}");
+    }
 }
 
 /// Starts the payload under these limits and returns when it has said [`STARTED`], which is the proof that it runs; what it
@@ -116,11 +134,9 @@ pub fn finish(sandbox: &Sandbox) -> Finished {
 #[track_caller]
 pub fn start(mut limits: Limits, args: &[&str]) -> (Running, fs::File) {
     limits.output = None;
-    let sandbox = builder(limits).command(&command(args));
-    let sandbox = sandbox.unwrap_or_else(|error| panic!("{}", full(&error)));
+    let sandbox = ok(builder(limits).command(&command(args)));
     let (read, write): (OwnedFd, OwnedFd) = sys::pipe();
-    let running = sandbox.spawn(Stdin::Null, Output::Fd(write), Output::Null);
-    let running = running.unwrap_or_else(|error| panic!("{}", full(&error)));
+    let running = ok(sandbox.spawn(Stdin::Null, Output::Fd(write), Output::Null));
     let mut stdout = fs::File::from(read);
     expect(&mut stdout, STARTED);
     (running, stdout)

@@ -4,11 +4,12 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use sandbox_exec::CgroupParent;
 
-use crate::sys;
+use crate::{boxes, host, sys};
 
 /// A photograph of the calling thread and its process. Take it in [`in_child`](crate::in_child()), where no other test has
 /// threads, descriptors and children.
@@ -179,6 +180,24 @@ pub fn cgroups_of(creator: u32) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+/// Starts embedders until nothing is left of one that is dead: the first act of each is to remove that. Where another test's
+/// embedder is at the same orphan already, it is left to that one, which may take a moment.
+///
+/// # Panics
+/// Where it stays.
+#[track_caller]
+pub fn collect(creator: u32) {
+    let started = Instant::now();
+    loop {
+        drop(boxes::sandbox(&["exit"]));
+        let left = cgroups_of(creator);
+        if left.is_empty() {
+            return;
+        }
+        assert!(started.elapsed() < host::patience(2_000), "left: {left:?}");
+    }
 }
 
 /// Every process that the cgroups hold, as this process numbers them.

@@ -8,13 +8,13 @@ use std::{
 };
 
 use sandbox_exec::{Basis, Bytes, Error, Finished, Output, Stdin, StreamEnd, Verdict};
-use sandbox_test_support::{Setup, assert_judged, boxes, sys};
+use sandbox_test_support::{
+    Setup, assert_judged,
+    boxes::{self, capture},
+    sys,
+};
 
 use crate::can_run;
-
-fn capture() -> Output {
-    Output::Capture { keep: boxes::KEEP }
-}
 
 #[track_caller]
 fn run(args: &[&str], stdin: Stdin, stdout: Output, stderr: Output) -> Finished {
