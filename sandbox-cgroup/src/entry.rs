@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
 };
 
-use sandbox_core::{Errno, Explain, HierarchyVersion, Host};
+use sandbox_core::{Controller, Errno, Explain, HierarchyVersion, Host};
 
 use crate::{
     Error,
@@ -24,7 +24,7 @@ use crate::{
 /// Joining needs no privilege in the child: the kernel asks what the opener of the file was allowed to.
 ///
 /// # Kernel
-/// `CLONE_INTO_CGROUP` came with Linux 5.7; without it every group is joined by writing.
+/// `CLONE_INTO_CGROUP` came with Linux 5.7; without it every group is joined by writing. Before 6.7 so is one that limits `cpus`.
 ///
 /// # References
 /// <https://man7.org/linux/man-pages/man7/cgroups.7.html>, <https://man7.org/linux/man-pages/man2/clone.2.html>
@@ -59,7 +59,8 @@ impl Entry {
                 HierarchyVersion::V1 => entry.files.push(JoinFile::open(node, "tasks")?),
                 HierarchyVersion::V2 => {
                     let procs = JoinFile::open(node, "cgroup.procs")?;
-                    if Host::probe().is_ok_and(|host| host.clone_into_cgroup) {
+                    let can_clone = Host::probe().is_ok_and(|host| host.clone_into_cgroup);
+                    if can_clone && !keeps_cpus(node) {
                         // A descriptor of its own: with the one that holds the lock, a child would keep the group alive.
                         let flags = libc::O_PATH | libc::O_DIRECTORY;
                         let mut options = OpenOptions::new();
@@ -79,7 +80,8 @@ impl Entry {
     /// The v2 group's directory for `CLONE_INTO_CGROUP`.
     ///
     /// Where it is `Some`, the payload must be cloned into it, or be given [`Entry::by_write`]: `apply` does not join that
-    /// group, since a second join would stall for 10 ms. `None` where no v2 group is used or the kernel lacks the flag.
+    /// group, since a second join would stall for 10 ms. `None` where no v2 group is used or the kernel lacks the flag, or heeds
+    /// a limit of `cpus` in a write alone.
     ///
     /// # Errors
     /// clone3 itself: `EACCES` in a user namespace that root's embedder made (use [`Entry::by_write`]), `EBUSY` where the
@@ -119,6 +121,15 @@ impl JoinFile {
         let fd = above_stdio(node.open_for_write(file)?.into(), &path)?;
         Ok(Self { fd, path })
     }
+}
+
+/// Whether a process that is cloned into the group might keep the CPUs of the one that it came from.
+///
+/// So it was before Linux 6.4 and its backports, and a limit of `cpus` then held nobody (seen on 5.10). What tells the later
+/// ones is a file that each group with cpuset has since 6.7.
+fn keeps_cpus(node: &Node) -> bool {
+    node.controllers.contains(&Controller::Cpuset)
+        && !node.path.join("cpuset.cpus.exclusive").exists()
 }
 
 fn above_stdio(fd: OwnedFd, path: &std::path::Path) -> Result<OwnedFd, Error> {
