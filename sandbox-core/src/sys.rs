@@ -19,6 +19,8 @@
 )]
 #![expect(unsafe_code, reason = "the system call module of this crate")]
 
+pub mod rights;
+
 use core::ffi::{c_int, c_long};
 
 use crate::{Errno, Record};

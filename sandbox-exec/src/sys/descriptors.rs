@@ -27,7 +27,7 @@ use std::os::fd::{FromRawFd as _, OwnedFd};
 
 use sandbox_core::{
     Errno,
-    sys::{check, check_int, retry},
+    sys::{check, check_int, retry, rights},
 };
 
 /// Takes ownership of a descriptor that the kernel has just made.
@@ -81,11 +81,7 @@ pub(crate) fn lift_above_stdio(fd: c_int) -> Result<c_int, Errno> {
 
 /// A pair of connected sockets that keep messages whole, close-on-exec.
 pub(crate) fn message_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
-    let mut fds = [0; 2];
-    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
-    // SAFETY: room for two descriptors.
-    check_int(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
-    let [a, b] = fds.map(own);
+    let [a, b] = rights::socket_pair()?.map(own);
     Ok((above_stdio(a)?, above_stdio(b)?))
 }
 
