@@ -20,13 +20,19 @@ use support::{
     trees::{BOX, JUDGE, intact, kept, special, victim},
 };
 
-/// Sets `FS_IMMUTABLE_FL` or `FS_APPEND_FL`.
+/// Sets `FS_IMMUTABLE_FL` or `FS_APPEND_FL`. Beside the flags that are there: ext4 says by one of them how it keeps the blocks,
+/// and to take that away asks it to keep them in another way, which it refuses now and then.
 #[expect(unsafe_code, reason = "ioctl")]
 fn flag(path: &Path, flag: i32) {
     use std::os::fd::AsRawFd as _;
     let file = fs::File::open(path).unwrap();
+    let mut flags = 0;
+    // SAFETY: the call writes an int to a live one.
+    let got = unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &raw mut flags) };
+    check("FS_IOC_GETFLAGS", got.into());
+    flags |= flag;
     // SAFETY: the call reads an int from a live one.
-    let set = unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_SETFLAGS, &raw const flag) };
+    let set = unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_SETFLAGS, &raw const flags) };
     check("FS_IOC_SETFLAGS", set.into());
 }
 

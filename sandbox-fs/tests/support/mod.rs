@@ -20,6 +20,7 @@ use std::{
     },
     panic::{self, AssertUnwindSafe},
     path::Path,
+    sync::Once,
 };
 
 use sandbox_core::{Bytes, ChildStep as _, Explain as _};
@@ -39,7 +40,23 @@ pub(crate) fn check(call: &str, ret: i64) -> i64 {
     ret
 }
 
+/// The harness keeps what a test prints in memory, and that of a copy goes with it: there a panic speaks for itself.
+fn let_copies_speak() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let (usual, original) = (panic::take_hook(), std::process::id());
+        panic::set_hook(Box::new(move |panic| {
+            if std::process::id() == original {
+                usual(panic);
+            } else {
+                writeln!(std::io::stderr(), "in a child: {panic}").ok();
+            }
+        }));
+    });
+}
+
 fn fork() -> i32 {
+    let_copies_speak();
     // SAFETY: glibc makes allocation safe in the copy.
     let pid = unsafe { libc::fork() };
     check("fork", pid.into());
