@@ -191,7 +191,8 @@ impl<State> SandboxBuilder<State> {
     }
 
     /// Limits what the payload's uid may have on the file system of this directory, for as long as each run lasts. Files that
-    /// the uid has there already count. Needs [`Self::uid_pool`]. See [`sandbox_fs::DiskQuota`].
+    /// the uid has there already count; what the box writes into files of others counts for those. Needs [`Self::uid_pool`].
+    /// See [`sandbox_fs::DiskQuota`].
     ///
     /// Whether the limit was in the way and what was used is in [`Evidence::quotas`](sandbox_core::Evidence::quotas). An embedder that is killed leaves
     /// the limits on the file system; the next run of that uid with a quota puts its own in their place.

@@ -11,12 +11,12 @@ use std::{
     path::Path,
 };
 
-use sandbox_core::{Bytes, Reading};
+use sandbox_core::{Bytes, Reading, Unavailable};
 use sandbox_fs::{Bounds, DiskLimit, DiskQuota, Error, Holder, MountFlags, RootSpec};
 use support::{
     ROOMY, USER, become_user,
     disks::{DISKS, run, settle},
-    errno, in_box, in_child, private_room,
+    errno, in_box, in_child, private_room, unshare,
 };
 
 const PROJECT: u32 = 77;
@@ -110,6 +110,7 @@ fn quotas_hold_against_every_way_to_fill_a_disk() {
             both(&work, "undone", filled_and_deleted);
             both(&work, "near", near_the_limit);
             both(&work, "others", the_limits_of_others);
+            both(&work, "deaf", where_the_kernel_does_not_tell);
             both(&work, "again", set_again_and_cleared);
             one_directory_has_a_project(&work);
             adopted_and_kept_in_a_box(&work);
@@ -267,7 +268,7 @@ fn the_limits_of_others(dir: &Path, holder: Holder) {
     let limit = set(&other, theirs, bytes(1));
     in_child(|| {
         become_user(user);
-        for _ in 0..200 {
+        for _ in 0..5 {
             assert!(fill(&other.join("x")) <= 1);
         }
     });
@@ -275,6 +276,18 @@ fn the_limits_of_others(dir: &Path, holder: Holder) {
     assert_eq!(quota.usage().unwrap().hit, Reading::Value(false));
     limit.clear().unwrap();
     quota.clear().unwrap();
+}
+
+/// As in a container with a network of its own: what is not known reads as that.
+fn where_the_kernel_does_not_tell(dir: &Path, holder: Holder) {
+    in_child(|| {
+        unshare(libc::CLONE_NEWNET);
+        let quota = set(dir, holder, bytes(2));
+        as_user(dir, |dir| assert!(fill(&dir.join("big")) <= 2));
+        let used = quota.usage().unwrap();
+        assert_eq!(used.hit, Reading::Unavailable(Unavailable::NotCounted));
+        assert!(used.bytes > Bytes::mib(1), "{used:?}");
+    });
 }
 
 fn set_again_and_cleared(dir: &Path, holder: Holder) {
