@@ -1,10 +1,12 @@
 //! The one place that talks to the sandbox.
 
 use std::{
+    collections::VecDeque,
     fs::File,
     io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use sandbox_exec::{
@@ -21,11 +23,13 @@ const ROOT_QUOTA: Quota = Quota {
 };
 /// Files and directories in a writable directory; javac makes one per class, Go's cache thousands.
 const SCRATCH_INODES: u64 = 16_384;
+/// Compiled boxes that are kept: a program and its validator, for as many judging places as machines often have.
+const KEEP_COMPILED: usize = 32;
 /// Bytes of standard error that are kept.
 const KEEP_STDERR: Bytes = Bytes::kib(64);
 
 /// A tmpfs of the box.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scratch {
     /// Where it appears in the box.
     pub(crate) target: &'static str,
@@ -36,7 +40,7 @@ pub(crate) struct Scratch {
 }
 
 /// One program to run, and what it may see and use.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BoxSpec {
     /// Program with its full path, and arguments.
     pub(crate) command: Vec<String>,
@@ -115,6 +119,16 @@ pub(crate) struct Runner {
     /// Where boxes get their user ids from; `None` for a judge that may not give any.
     pool: Option<UidPool>,
     interrupt: Interrupt,
+    compiled: Arc<Mutex<VecDeque<Compiled>>>,
+}
+
+/// A box that may be needed again: the next test differs in its input only.
+#[derive(Debug)]
+struct Compiled {
+    /// Whose user id the box has, where that is not the pool's to give.
+    slot: Option<Slot>,
+    spec: BoxSpec,
+    sandbox: Sandbox,
 }
 
 impl Runner {
@@ -124,6 +138,7 @@ impl Runner {
             parent,
             pool,
             interrupt,
+            compiled: Arc::default(),
         }
     }
 
@@ -132,7 +147,7 @@ impl Runner {
         if self.interrupt.is_stopped() {
             return Err(RunError::Interrupted);
         }
-        let sandbox = self.sandbox(slot, spec)?;
+        let sandbox = self.compiled(slot, spec)?;
         let stdin = match input {
             Input::Null => Stdin::Null,
             Input::Bytes(bytes) => Stdin::Bytes(bytes),
@@ -160,6 +175,28 @@ impl Runner {
             stderr: finished.stderr,
             kept: finished.kept.into_iter().next(),
         })
+    }
+
+    /// The sandbox for this, compiled once for all tests of a submission.
+    fn compiled(&self, slot: Slot, spec: &BoxSpec) -> Result<Sandbox, RunError> {
+        let lock = || self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot_of_box = self.pool.is_none().then_some(slot);
+        let known = lock()
+            .iter()
+            .find(|known| known.slot == slot_of_box && known.spec == *spec)
+            .map(|known| known.sandbox.clone());
+        if let Some(sandbox) = known {
+            return Ok(sandbox);
+        }
+        let sandbox = self.sandbox(slot, spec)?;
+        let mut compiled = lock();
+        compiled.truncate(KEEP_COMPILED - 1);
+        compiled.push_front(Compiled {
+            slot: slot_of_box,
+            spec: spec.clone(),
+            sandbox: sandbox.clone(),
+        });
+        Ok(sandbox)
     }
 
     fn sandbox(&self, slot: Slot, spec: &BoxSpec) -> Result<Sandbox, RunError> {

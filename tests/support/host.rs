@@ -119,10 +119,10 @@ fn parse(text: &str) -> BTreeSet<String> {
                 }
             }
             // For single tests, which look by themselves.
-            Some(("programs" | "runtimes", _)) => {}
+            Some(("programs" | "runtimes" | "profiles", _)) => {}
             _ => {
                 panic!(
-                    "{VARIABLE}: {item:?} is none of {OTHERS:?}, `v1:…`, `v2:…`, `programs:…` or `runtimes:…`"
+                    "{VARIABLE}: {item:?} is none of {OTHERS:?}, `v1:…`, `v2:…`, `programs:…`, `runtimes:…` or `profiles:…`"
                 )
             }
         }
