@@ -55,6 +55,7 @@ fn two_hundred_boxes_beside_four_busy_threads() {
         let busy = [allocate, allocate, allocate, print];
         let threads = busy.map(|work| thread::spawn(move || work(stop, count)));
         let sandbox = boxes::sandbox(&["cat"]);
+        // Fewer where the machine is emulated, for the time that they take there.
         for number in 0..if host::is_emulated() { 30 } else { 200 } {
             let started = Instant::now();
             let text = format!("{number}\n");

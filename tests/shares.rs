@@ -7,7 +7,8 @@ use sandbox_test_support::{Setup, boxes, host, leaks, outside, setup::Live};
 
 const NEEDS: [&str; 5] = ["root", "memory", "pids", "cpuacct", "cpu"];
 
-/// How long the two compete, in milliseconds.
+/// How long the two compete, in milliseconds: long beside the start of a program, which counts and takes ten times as long in
+/// an emulated machine.
 fn time() -> String {
     let time = if host::is_emulated() { 6000 } else { 1500 };
     time.to_string()

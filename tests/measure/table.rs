@@ -46,6 +46,8 @@ pub(crate) fn print(columns: &[String], rows: &[(Case, Vec<Measured>)]) -> usize
                 continue;
             };
             truths.push(median.truth);
+            // An emulator's processors take turns in one thread while the clocks of all go on, so that a run can only look dearer
+            // than it was (docs/measurement.md). Memory is counted as anywhere.
             let by_best = host::is_emulated() && !case.is_memory();
             let decides = if by_best { *best } else { median };
             let beyond = bound(*case, decides.truth)
