@@ -26,7 +26,7 @@ use sandbox_exec::{
 };
 use sandbox_test_support::{
     boxes::{self, capture},
-    faults, host, in_child, sys,
+    faults, host, in_fresh_child, sys,
 };
 
 /// Exit status of a copy that allocates.
@@ -216,7 +216,7 @@ fn every_weaker_road() {
 
 /// The ways round what a kernel lacks. In a copy, for a process probes once.
 fn every_road_of_an_older_kernel() {
-    in_child(|| {
+    in_fresh_child(|| {
         let found = Host::probe_without(|host| {
             host.mount_setattr = false;
             host.clone_into_cgroup = false;
@@ -234,7 +234,7 @@ fn every_failure() {
         if !host::has(&[fault.needs]) {
             continue;
         }
-        in_child(|| {
+        in_fresh_child(|| {
             let sandbox = Sandbox::builder()
                 .root(boxes::root())
                 .landlock(Landlock::optional())

@@ -14,7 +14,7 @@ use sandbox_exec::{
 use sandbox_test_support::{
     Setup, assert_judged, boxes,
     delegated::{self, Delegated},
-    host, in_child,
+    host, in_fresh_child,
     mapped::{self, Open},
     scene, sys,
 };
@@ -27,7 +27,7 @@ fn alone_in_a_group(uid: u32, inside: impl FnOnce(&Delegated)) {
         return;
     }
     let group = Delegated::to(uid);
-    in_child(|| {
+    in_fresh_child(|| {
         group.enter();
         inside(&group);
     });
@@ -248,7 +248,7 @@ fn a_user_outside_of_the_group_that_was_given_goes_without_accounting_and_withou
     }
     let (open, uid) = (Open::make(), Setup::new().identity.uid);
     let group = Delegated::to(uid);
-    in_child(|| {
+    in_fresh_child(|| {
         account_on_v2();
         sys::become_user(uid);
         let run = |limits: Limits| {

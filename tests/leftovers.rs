@@ -9,7 +9,7 @@ use sandbox_exec::{
     CgroupParent, Error, Hierarchies, Limits, Sandbox, Verdict,
     cgroup::{Cgroup, Error as CgroupError},
 };
-use sandbox_test_support::{Fork, boxes, host, in_child, leaks, scene, sys};
+use sandbox_test_support::{Fork, boxes, host, in_fresh_child, leaks, scene, sys};
 
 const NEEDS: [&str; 3] = ["root", "memory", "pids"];
 
@@ -68,7 +68,7 @@ fn a_run_whose_cgroup_is_left_says_so_and_has_its_outcome() {
     if !host::has(&NEEDS) {
         return;
     }
-    in_child(|| {
+    in_fresh_child(|| {
         scene::unshare_mounts();
         let (group, parent) = parent();
         let sandbox = sandbox(&parent, &["cat"]);
@@ -110,7 +110,7 @@ fn what_a_dead_owner_left_and_cannot_be_removed_is_named() {
     if !host::has(&NEEDS) {
         return;
     }
-    in_child(|| {
+    in_fresh_child(|| {
         scene::unshare_mounts();
         let (group, parent) = parent();
         let mut owner = Fork::start(|pipe| {

@@ -13,14 +13,16 @@ use sandbox_exec::{
     Basis, Bytes, CgroupParent, Controller, Error, Hierarchies, HierarchyVersion, Limits,
     MountFlags, Reading, Stage, Stdin, Unavailable, Verdict, cgroup::Cgroup, core::Host,
 };
-use sandbox_test_support::{Setup, assert_judged, boxes, host, in_child, inject::Injection, scene};
+use sandbox_test_support::{
+    Setup, assert_judged, boxes, host, in_fresh_child, inject::Injection, scene,
+};
 
 /// Runs `inside` in a child whose kernel lacks something.
 fn without(take_away: impl FnOnce(&mut Host), inside: impl FnOnce(&Host)) {
     if !host::has(&["root", "memory", "pids", "cpuacct"]) {
         return;
     }
-    in_child(|| {
+    in_fresh_child(|| {
         let found = Host::probe_without(take_away).expect("no box needs it");
         inside(found);
     });
@@ -209,7 +211,7 @@ fn what_every_box_needs_is_missed_by_name() {
     }
     let cases: [fn(&mut Host); 2] = [|host| host.openat2 = false, |host| host.close_range = false];
     for (take_away, name) in cases.into_iter().zip(["openat2(2)", "close_range(2)"]) {
-        in_child(|| {
+        in_fresh_child(|| {
             let missed = Host::probe_without(take_away).expect_err("it was taken away");
             assert!(missed.feature.starts_with(name), "{missed}");
             let refused = boxes::builder(boxes::limits()).command(&boxes::command(&["exit"]));

@@ -7,7 +7,6 @@ use std::{
     os::unix::fs::{MetadataExt as _, chown},
 };
 
-use sandbox_core::Host;
 use sandbox_fs::{Error, IdMapping, MountFlags, RootSpec, Rule, Trees};
 use support::{ROOMY, USER, become_user, errno, in_box, in_child, is_linux_6_5};
 
@@ -49,30 +48,5 @@ fn an_idmapped_bind_shows_the_judges_files_as_the_boxs() {
         let plan = mapped.prepare().unwrap();
         let error = plan.instantiate(Trees::FromInit).unwrap_err();
         assert!(matches!(error, Error::Unmappable { .. }), "{error}");
-    });
-}
-
-#[test]
-fn a_kernel_that_cannot_show_other_ids_is_named() {
-    in_child(|| {
-        Host::probe_without(|host| host.mount_setattr = false).unwrap();
-        let spec = RootSpec::new(ROOMY).rule(Rule::IdmappedBind {
-            source: "/usr".into(),
-            target: "box".into(),
-            flags: MountFlags::empty(),
-            ids: IdMapping {
-                stored: 0,
-                shown: USER,
-                count: 1,
-            },
-        });
-        let Err(Error::Host(error)) = spec.prepare() else {
-            panic!("it cannot be done");
-        };
-        let text = error.to_string();
-        assert!(
-            text.contains("mount_setattr(2)") && text.contains("5.12"),
-            "{text}"
-        );
     });
 }

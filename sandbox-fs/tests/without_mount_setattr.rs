@@ -26,7 +26,7 @@ mod support;
 use std::{fs, path::Path};
 
 use sandbox_core::Host;
-use sandbox_fs::{MountFlags, RootSpec, Trees};
+use sandbox_fs::{Error, IdMapping, MountFlags, RootSpec, Rule, Trees};
 use support::{
     Ids, ROOMY, USER, attempt, attempt_with, become_user, errno, in_box, in_child, mount,
     mount_tmpfs, own_mounts, private_room, shared_mounts,
@@ -214,5 +214,29 @@ fn more_mounts_than_can_be_followed_are_refused() {
         assert!(refused.contains(": ENOSPC"), "{refused}");
         support::umount(&dir.path().join("0"));
         assert_eq!(started(), Ok(()), "the twin");
+    });
+}
+
+#[test]
+fn a_kernel_that_cannot_show_other_ids_is_named() {
+    in_child(|| {
+        let spec = RootSpec::new(ROOMY).rule(Rule::IdmappedBind {
+            source: "/usr".into(),
+            target: "box".into(),
+            flags: MountFlags::empty(),
+            ids: IdMapping {
+                stored: 0,
+                shown: USER,
+                count: 1,
+            },
+        });
+        let Err(Error::Host(error)) = spec.prepare() else {
+            panic!("it cannot be done");
+        };
+        let text = error.to_string();
+        assert!(
+            text.contains("mount_setattr(2)") && text.contains("5.12"),
+            "{text}"
+        );
     });
 }

@@ -11,6 +11,8 @@ use std::{
     },
 };
 
+use sandbox_exec::{Hierarchies, Host};
+
 use crate::sys;
 
 /// What the copy writes before anything else when it fails.
@@ -22,9 +24,25 @@ const FAILED: u8 = b'!';
 /// boxes at work, and a copy of their sockets would hold those boxes up. So `work` must not use descriptors from outside.
 #[track_caller]
 pub fn in_child(work: impl FnOnce()) {
-    let mut child = Fork::start(|_| work());
+    look_up();
+    in_fresh_child(work);
+}
+
+/// [`in_child`] for tests that show a process another host than that of the test: what a process looks up once is not
+/// looked up in the test process, which must not do so elsewhere either.
+#[track_caller]
+pub fn in_fresh_child(work: impl FnOnce()) {
+    let mut child = Fork::start_fresh(|_| work());
     let said = child.read_to_end();
     child.join(&said);
+}
+
+/// Looks up what a process looks up once. A copy made while another thread is at it would wait for that thread, which it
+/// does not have.
+fn look_up() {
+    // A host without is what the tests are about to find out.
+    _ = Host::probe();
+    _ = Hierarchies::host();
 }
 
 /// A forked copy of the test that is talked to through a pipe and may be killed.
@@ -40,6 +58,11 @@ impl Fork {
     /// Starts `work` in a forked child, with the write end of a pipe to this handle. As for the rest, see [`in_child`].
     #[must_use]
     pub fn start(work: impl FnOnce(&mut File)) -> Self {
+        look_up();
+        Self::start_fresh(work)
+    }
+
+    fn start_fresh(work: impl FnOnce(&mut File)) -> Self {
         install_hook();
         let (read, write) = sys::pipe();
         let pid = sys::fork();

@@ -19,5 +19,5 @@ pub mod setup;
 pub mod sys;
 pub mod watch;
 
-pub use in_child::{Fork, in_child};
+pub use in_child::{Fork, in_child, in_fresh_child};
 pub use setup::{Setup, assert_judged};

@@ -23,7 +23,7 @@ use std::{
     sync::Once,
 };
 
-use sandbox_core::{Bytes, ChildStep as _, Explain as _};
+use sandbox_core::{Bytes, ChildStep as _, Explain as _, Host};
 use sandbox_fs::{KeptDir, Quota, RootInstance, RootPlan, RootSpec, Trees};
 
 /// Enough for every test that is not about quotas.
@@ -57,6 +57,8 @@ fn let_copies_speak() {
 
 fn fork() -> i32 {
     let_copies_speak();
+    // Once per process, so it must not be under way in another thread: the copy would wait for that thread for ever.
+    _ = Host::probe();
     // SAFETY: glibc makes allocation safe in the copy.
     let pid = unsafe { libc::fork() };
     check("fork", pid.into());
