@@ -169,7 +169,11 @@ impl Pool {
         self.shared.lock().running += 1;
         let mut prepared = match self.take() {
             Some(prepared) => prepared,
-            None => self.sandbox.prepare()?,
+            // The thread may have taken the last id or process that there was, in this moment, for a box of this pool.
+            None => self
+                .sandbox
+                .prepare()
+                .or_else(|error| self.take().ok_or(error))?,
         };
         prepared.turn = Some(turn);
         prepared.spawn(stdin, stdout, stderr)
