@@ -98,9 +98,10 @@ fn everything_that_can_be_reached_is_restricted_as_the_rules_say() {
     if !host::has(&["root", "memory", "pids", "cpuacct"]) {
         return;
     }
+    // Here, where nothing is mounted in it when it is removed.
+    let dir = open_dir();
     in_child(|| {
         scene::unshare_mounts();
-        let dir = open_dir();
         // On the host all of it can be written, and set-user-id programs and devices work.
         let levels = [dir.path().join("a"), dir.path().join("a/b")];
         for level in &levels {
