@@ -11,30 +11,25 @@ use sandbox_exec::{
     Error, Finished, Output, Pool, Running, Sandbox, Stage, Stdin, UidPool, Verdict,
 };
 use sandbox_test_support::{
-    Fork, Setup, boxes, host, in_child,
-    leaks::{self, Snapshot},
-    sys,
-    watch::Watched,
+    Setup,
+    boxes::{self, capture},
+    host, leaks,
+    watch::{self, Watched},
 };
 
 const NEEDS: [&str; 3] = ["root", "memory", "pids"];
 
 fn pool(sandbox: &Sandbox, size: usize) -> Pool {
     let size = NonZeroUsize::new(size).expect("a pool holds something");
-    sandbox
-        .pool(size)
-        .unwrap_or_else(|error| panic!("{}", boxes::full(&error)))
+    boxes::ok(sandbox.pool(size))
 }
 
 fn spawn(pool: &Pool) -> Result<Running, Error> {
-    let capture = || Output::Capture { keep: boxes::KEEP };
     pool.spawn(Stdin::Null, capture(), capture())
 }
 
 fn run(pool: &Pool) -> Finished {
-    spawn(pool)
-        .and_then(Running::wait)
-        .unwrap_or_else(|error| panic!("{}", boxes::full(&error)))
+    boxes::ok(spawn(pool).and_then(Running::wait))
 }
 
 #[track_caller]
@@ -42,20 +37,6 @@ fn await_ready(pool: &Pool, count: usize) {
     let deadline = Instant::now() + host::patience(5_000);
     while pool.ready() != count {
         assert!(Instant::now() < deadline, "{} are ready", pool.ready());
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Waits until init and payload of each box of this process are there.
-#[track_caller]
-fn await_processes(count: usize) -> Watched {
-    let deadline = Instant::now() + host::patience(5_000);
-    loop {
-        let watched = Watched::boxes_of(std::process::id());
-        if watched.count() == count {
-            return watched;
-        }
-        assert!(Instant::now() < deadline, "{} processes", watched.count());
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -74,12 +55,11 @@ fn a_run_takes_a_box_that_was_ready_and_another_takes_its_place() {
     if !host::has(&NEEDS) {
         return;
     }
-    in_child(|| {
-        let before = Snapshot::take();
+    leaks::leaving_nothing(|| {
         let sandbox = boxes::sandbox(&["exit"]);
         let pool = pool(&sandbox, 2);
         await_ready(&pool, 2);
-        drop(await_processes(4));
+        drop(Watched::await_own(4));
         let waiting = leaks::children();
         for round in 0..5 {
             let running = spawn(&pool).expect("spawns");
@@ -99,9 +79,6 @@ fn a_run_takes_a_box_that_was_ready_and_another_takes_its_place() {
             }
             await_ready(&pool, 2);
         }
-        drop((pool, sandbox));
-        leaks::await_single_thread();
-        Snapshot::take().assert_same(&before);
     });
 }
 
@@ -110,8 +87,7 @@ fn more_runs_than_boxes_wait_for_nobody() {
     if !host::has(&NEEDS) {
         return;
     }
-    in_child(|| {
-        let before = Snapshot::take();
+    leaks::leaving_nothing(|| {
         let sandbox = boxes::sandbox(&["exit"]);
         let pool = pool(&sandbox, 2);
         thread::scope(|scope| {
@@ -130,9 +106,6 @@ fn more_runs_than_boxes_wait_for_nobody() {
         let running = [spawn(&other), spawn(&other), spawn(&other)];
         await_ready(&other, 1);
         assert!(running.iter().all(Result::is_ok));
-        drop((running, other, pool, sleepers, sandbox));
-        leaks::await_single_thread();
-        Snapshot::take().assert_same(&before);
     });
 }
 
@@ -141,21 +114,18 @@ fn what_runs_outlives_the_pool_and_what_waits_does_not() {
     if !host::has(&NEEDS) {
         return;
     }
-    in_child(|| {
-        let before = Snapshot::take();
+    leaks::leaving_nothing(|| {
         let sandbox = boxes::sandbox(&["sleep", "200"]);
         let pool = pool(&sandbox, 3);
         await_ready(&pool, 3);
-        let waiting = await_processes(6);
+        let waiting = Watched::await_own(6);
         let running = spawn(&pool).expect("spawns");
         drop(pool);
         leaks::await_single_thread();
-        drop(await_processes(2));
+        drop(Watched::await_own(2));
         let outcome = running.wait().expect("waits").outcome;
         assert_eq!(outcome.judgement.verdict, Verdict::Ok, "{outcome:?}");
         waiting.assert_dead_within(Duration::ZERO);
-        drop((waiting, sandbox));
-        Snapshot::take().assert_same(&before);
     });
 }
 
@@ -164,29 +134,11 @@ fn the_boxes_end_with_the_embedder() {
     if !host::has(&NEEDS) {
         return;
     }
-    let mut embedder = Fork::start(|pipe| {
-        let sandbox = boxes::sandbox(&["exit"]);
-        let pool = pool(&sandbox, 2);
+    watch::assert_waiting_boxes_end_with_the_embedder(4, || {
+        let pool = pool(&boxes::sandbox(&["exit"]), 2);
         await_ready(&pool, 2);
-        drop(await_processes(4));
-        std::io::Write::write_all(pipe, b"x").expect("the test listens");
-        loop {
-            sys::pause();
-        }
+        pool
     });
-    assert_eq!(embedder.read(1), b"x");
-    let creator = embedder.pid().unsigned_abs();
-    let watched = Watched::boxes_of(creator);
-    assert_eq!(watched.count(), 4);
-    watched.assert_alive();
-    embedder.kill_by(libc::SIGKILL);
-    watched.assert_dead_within(host::patience(100));
-    // The next embedder removes the cgroups, which the dead one still owns for a moment.
-    let deadline = Instant::now() + host::patience(2_000);
-    while !leaks::cgroups_of(creator).is_empty() {
-        assert!(Instant::now() < deadline, "the cgroups stay");
-        in_child(|| drop(boxes::sandbox(&["exit"])));
-    }
 }
 
 #[test]
@@ -194,19 +146,15 @@ fn a_box_that_was_killed_while_it_waited_is_replaced() {
     if !host::has(&NEEDS) {
         return;
     }
-    in_child(|| {
-        let before = Snapshot::take();
+    leaks::leaving_nothing(|| {
         let sandbox = boxes::sandbox(&["exit"]);
         let pool = pool(&sandbox, 2);
         await_ready(&pool, 2);
-        let watched = await_processes(4);
+        let watched = Watched::await_own(4);
         watched.kill();
         watched.assert_dead_within(host::patience(1_000));
         assert_eq!(run(&pool).outcome.judgement.verdict, Verdict::Ok);
         await_ready(&pool, 2);
-        drop((watched, pool, sandbox));
-        leaks::await_single_thread();
-        Snapshot::take().assert_same(&before);
     });
 }
 
@@ -215,8 +163,7 @@ fn what_cannot_be_made_is_told_to_who_wants_it() {
     if !host::has(&NEEDS) {
         return;
     }
-    in_child(|| {
-        let before = Snapshot::take();
+    leaks::leaving_nothing(|| {
         let sandbox = boxes::builder(boxes::limits())
             .command(&boxes::command(&["exit"]).work_dir("/nowhere"))
             .expect("compiles");
@@ -244,8 +191,5 @@ fn what_cannot_be_made_is_told_to_who_wants_it() {
             let outcome = running.wait().expect("waits").outcome;
             assert_eq!(outcome.judgement.verdict, Verdict::Ok, "{outcome:?}");
         }
-        drop((two, sandbox, ids, directory));
-        leaks::await_single_thread();
-        Snapshot::take().assert_same(&before);
     });
 }

@@ -1,22 +1,14 @@
 //! A box that is made before its run: it waits without a trace in the outcome, and goes with whoever made it.
 
-use std::{
-    fs,
-    os::fd::AsFd as _,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, os::fd::AsFd as _, thread, time::Duration};
 
 use sandbox_exec::{
     Error, Finished, MountFlags, Prepared, Reading, Running, Sandbox, Stage, Stdin, Verdict,
 };
 use sandbox_test_support::{
-    Fork,
     boxes::{self, capture},
-    host, in_child,
-    leaks::{self, Snapshot},
-    sys,
-    watch::Watched,
+    host, in_child, leaks, sys,
+    watch::{self, Watched},
 };
 
 const NEEDS: [&str; 3] = ["root", "memory", "pids"];
@@ -29,19 +21,6 @@ fn prepare(sandbox: &Sandbox) -> Prepared {
 fn finish(prepared: Prepared, input: Stdin) -> Finished {
     let running = prepared.spawn(input, capture(), capture());
     boxes::ok(running.and_then(Running::wait))
-}
-
-/// Waits until init and payload of every box of this process are there.
-fn await_processes(count: usize) -> Watched {
-    let deadline = Instant::now() + host::patience(5_000);
-    loop {
-        let watched = Watched::boxes_of(std::process::id());
-        if watched.count() == count {
-            return watched;
-        }
-        assert!(Instant::now() < deadline, "{} processes", watched.count());
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[test]
@@ -76,20 +55,17 @@ fn several_wait_at_once_and_each_has_its_own_run() {
     if !host::has(&NEEDS) {
         return;
     }
-    in_child(|| {
-        let before = Snapshot::take();
+    leaks::leaving_nothing(|| {
         let sandbox = boxes::sandbox(&["cat"]);
         let first = prepare(&sandbox);
         let second = prepare(&sandbox);
-        let watched = await_processes(4);
+        let watched = Watched::await_own(4);
         let said = |prepared: Prepared, text: &str| {
             boxes::said(&finish(prepared, Stdin::Bytes(text.into())))
         };
         assert_eq!(said(second, "two"), "two");
         assert_eq!(said(first, "one"), "one");
         watched.assert_dead_within(Duration::ZERO);
-        drop((watched, sandbox));
-        Snapshot::take().assert_same(&before);
     });
 }
 
@@ -98,15 +74,12 @@ fn a_box_that_never_runs_leaves_nothing() {
     if !host::has(&NEEDS) {
         return;
     }
-    in_child(|| {
-        let before = Snapshot::take();
+    leaks::leaving_nothing(|| {
         let sandbox = boxes::sandbox(&["exit"]);
         let prepared = prepare(&sandbox);
-        let watched = await_processes(2);
+        let watched = Watched::await_own(2);
         drop(prepared);
         watched.assert_dead_within(Duration::ZERO);
-        drop((watched, sandbox));
-        Snapshot::take().assert_same(&before);
     });
 }
 
@@ -115,23 +88,7 @@ fn a_waiting_box_ends_with_the_embedder() {
     if !host::has(&NEEDS) {
         return;
     }
-    let mut embedder = Fork::start(|pipe| {
-        let sandbox = boxes::sandbox(&["exit"]);
-        let _prepared = prepare(&sandbox);
-        drop(await_processes(2));
-        std::io::Write::write_all(pipe, b"x").expect("the test listens");
-        loop {
-            sys::pause();
-        }
-    });
-    assert_eq!(embedder.read(1), b"x");
-    let creator = embedder.pid().unsigned_abs();
-    let watched = Watched::boxes_of(creator);
-    assert_eq!(watched.count(), 2);
-    watched.assert_alive();
-    embedder.kill_by(libc::SIGKILL);
-    watched.assert_dead_within(host::patience(100));
-    in_child(|| leaks::collect(creator));
+    watch::assert_waiting_boxes_end_with_the_embedder(2, || prepare(&boxes::sandbox(&["exit"])));
 }
 
 #[test]
@@ -161,8 +118,7 @@ fn what_fails_while_it_waits_is_told_at_the_run() {
     if !host::has(&NEEDS) {
         return;
     }
-    in_child(|| {
-        let before = Snapshot::take();
+    leaks::leaving_nothing(|| {
         let sandbox = boxes::builder(boxes::limits())
             .command(&boxes::command(&["exit"]).work_dir("/nowhere"))
             .expect("compiles");
@@ -174,14 +130,12 @@ fn what_fails_while_it_waits_is_told_at_the_run() {
         drop(sandbox);
         let sandbox = boxes::sandbox(&["exit"]);
         let prepared = prepare(&sandbox);
-        let watched = await_processes(2);
+        let watched = Watched::await_own(2);
         watched.kill();
         assert!(sys::readable(prepared.as_fd(), host::patience(5_000)));
         match prepared.spawn(Stdin::Null, capture(), capture()) {
             Err(Error::Vanished) => {}
             other => panic!("{other:?}"),
         }
-        drop((watched, sandbox));
-        Snapshot::take().assert_same(&before);
     });
 }

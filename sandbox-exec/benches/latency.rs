@@ -17,8 +17,8 @@ use std::{
 };
 
 use sandbox_exec::{
-    Bytes, Command, Identity, Limits, MountFlags, Output, Policy, Pool, Quota, RootSpec, Sandbox,
-    Stdin, Verdict,
+    Bytes, Command, Error, Identity, Limits, MountFlags, Output, Policy, Quota, RootSpec, Running,
+    Sandbox, Stdin, Verdict,
 };
 
 const PAUSE: Duration = Duration::from_millis(2);
@@ -210,37 +210,10 @@ fn peer(program: &Path, inside: &str) -> Option<Duration> {
     Some(elapsed)
 }
 
-fn boxed(sandbox: &Sandbox) -> Duration {
+/// One run, from this call to its outcome.
+fn boxed(spawn: impl FnOnce(Stdin, Output, Output) -> Result<Running, Error>) -> Duration {
     let start = Instant::now();
-    let running = sandbox
-        .spawn(Stdin::Null, Output::Null, Output::Null)
-        .expect("spawn");
-    let finished = running.wait().expect("wait");
-    let elapsed = start.elapsed();
-    assert_eq!(finished.outcome.judgement.verdict, Verdict::Ok);
-    elapsed
-}
-
-/// The same run in a box that was made before, and the pause lies between.
-fn prepared(sandbox: &Sandbox) -> Duration {
-    let prepared = sandbox.prepare().expect("prepare");
-    thread::sleep(PAUSE);
-    let start = Instant::now();
-    let running = prepared
-        .spawn(Stdin::Null, Output::Null, Output::Null)
-        .expect("spawn");
-    let finished = running.wait().expect("wait");
-    let elapsed = start.elapsed();
-    assert_eq!(finished.outcome.judgement.verdict, Verdict::Ok);
-    elapsed
-}
-
-/// The same run in a box of a pool, which makes the next one meanwhile.
-fn pooled(pool: &Pool) -> Duration {
-    let start = Instant::now();
-    let running = pool
-        .spawn(Stdin::Null, Output::Null, Output::Null)
-        .expect("spawn");
+    let running = spawn(Stdin::Null, Output::Null, Output::Null).expect("spawn");
     let finished = running.wait().expect("wait");
     let elapsed = start.elapsed();
     assert_eq!(finished.outcome.judgement.verdict, Verdict::Ok);
@@ -309,16 +282,17 @@ fn main() {
             thread::sleep(PAUSE);
             let plain = Some(plain(program));
             thread::sleep(PAUSE);
-            let boxed = Some(boxed(sandbox));
+            let cold = Some(boxed(|i, o, e| sandbox.spawn(i, o, e)));
+            let prepared = sandbox.prepare().expect("prepare");
             thread::sleep(PAUSE);
-            let prepared = Some(prepared(sandbox));
+            let prepared = Some(boxed(|i, o, e| prepared.spawn(i, o, e)));
             thread::sleep(PAUSE);
-            let pooled = Some(pooled(pool));
+            let pooled = Some(boxed(|i, o, e| pool.spawn(i, o, e)));
             thread::sleep(PAUSE);
             let peer = peer(program, inside);
             // The first rounds fill caches.
             if round >= 5 {
-                for (list, time) in times.iter_mut().zip([plain, boxed, prepared, pooled, peer]) {
+                for (list, time) in times.iter_mut().zip([plain, cold, prepared, pooled, peer]) {
                     list.extend(time);
                 }
             }

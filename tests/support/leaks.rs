@@ -9,7 +9,7 @@ use std::{
 
 use sandbox_exec::CgroupParent;
 
-use crate::{boxes, host, sys};
+use crate::{boxes, host, in_child, sys};
 
 /// A photograph of the calling thread and its process. Take it in [`in_child`](crate::in_child()), where no other test has
 /// threads, descriptors and children.
@@ -124,6 +124,17 @@ pub fn children() -> Vec<i32> {
         pids.collect::<Result<Vec<_>, _>>().expect("numbers")
     });
     pids.collect()
+}
+
+/// Work in a copy of the test that leaves the process and the host as it found them.
+#[track_caller]
+pub fn leaving_nothing(work: impl FnOnce()) {
+    in_child(|| {
+        let before = Snapshot::take();
+        work();
+        await_single_thread();
+        Snapshot::take().assert_same(&before);
+    });
 }
 
 /// Waits until the calling thread is the only one. A join returns when a thread has nothing more to do in user space; the

@@ -2,11 +2,13 @@
 
 use std::{
     fs,
+    io::Write as _,
     os::fd::{AsFd as _, OwnedFd},
+    thread,
     time::{Duration, Instant},
 };
 
-use crate::{leaks, sys};
+use crate::{Fork, host, in_child, leaks, sys};
 
 /// Every process of the boxes that some process runs: their inits, and what is in their cgroups.
 #[derive(Debug)]
@@ -33,6 +35,24 @@ impl Watched {
                 .map(|pid| (pid, sys::pidfd_open(pid)))
                 .collect(),
         )
+    }
+
+    /// The boxes of this process, when init and payload of all of them are there: `count` processes.
+    ///
+    /// # Panics
+    /// Where there are never so many.
+    #[must_use]
+    #[track_caller]
+    pub fn await_own(count: usize) -> Self {
+        let deadline = Instant::now() + host::patience(5_000);
+        loop {
+            let watched = Self::boxes_of(std::process::id());
+            if watched.count() == count {
+                return watched;
+            }
+            assert!(Instant::now() < deadline, "{} processes", watched.count());
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// How many there are.
@@ -68,4 +88,25 @@ impl Watched {
             );
         }
     }
+}
+
+/// Boxes that wait in an embedder, `processes` in all, end when it is killed, and the next embedder removes what they leave.
+#[track_caller]
+pub fn assert_waiting_boxes_end_with_the_embedder<T>(processes: usize, make: impl FnOnce() -> T) {
+    let mut embedder = Fork::start(|pipe| {
+        let _boxes = make();
+        drop(Watched::await_own(processes));
+        pipe.write_all(b"x").expect("the test listens");
+        loop {
+            sys::pause();
+        }
+    });
+    assert_eq!(embedder.read(1), b"x");
+    let creator = embedder.pid().unsigned_abs();
+    let watched = Watched::boxes_of(creator);
+    assert_eq!(watched.count(), processes);
+    watched.assert_alive();
+    embedder.kill_by(libc::SIGKILL);
+    watched.assert_dead_within(host::patience(100));
+    in_child(|| leaks::collect(creator));
 }
