@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use seccompiler::{BpfProgram, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
+use cases::Cases;
+use segments::{Segment, segments};
+use word::{Rest, Test, Word};
 
 use crate::{
-    Action, ArgCondition, Comparison, Error, Filter, Policy, Width,
+    Action, Error, Filter, Policy,
     emit::{Emitter, Label},
-    instruction::{Instruction, JUMP_EQ, JUMP_GE, LOAD, OFFSET_ARCH, OFFSET_NR},
-    ranges::{Chain, Decision, Range, encode, ranges},
+    instruction::{AND, Instruction, JUMP_EQ, JUMP_GE, JUMP_SET, LOAD, OFFSET_ARCH, OFFSET_NR},
+    ranges::{encode, ranges},
     reporting::{self, foreign},
     shrink::shrink,
-    signed,
     table::Architecture,
 };
+
+mod cases;
+mod segments;
+mod word;
 
 /// The kernel's `BPF_MAXINSNS`.
 const MAX_INSTRUCTIONS: usize = 4096;
@@ -37,12 +42,22 @@ pub(crate) fn program(
     architecture: &Architecture,
 ) -> Result<Vec<Instruction>, Error> {
     let ranges = ranges(policy, architecture)?;
+    let numbers = ranges
+        .iter()
+        .map(|one| (one.first, Cases::new(&one.decision)));
+    let numbers: Vec<_> = numbers.collect();
     let mut layout = Layout::default();
-    layout.tree(&ranges)?;
+    let word = Word {
+        offset: OFFSET_NR,
+        mask: u32::MAX,
+    };
+    let laid_out = layout.ask(word, &numbers, Layout::number);
+    let emitter = &mut layout.emitter;
+    laid_out.ok_or(Error::TooLong {
+        instructions: emitter.len(),
+    })?;
 
     // In front of the tree, hence written after it: foreign architectures die before a number is looked at.
-    let emitter = &mut layout.emitter;
-    emitter.push(Instruction::new(LOAD, OFFSET_NR));
     emitter.push_return(encode(foreign(policy))?);
     emitter.push(Instruction {
         code: JUMP_EQ,
@@ -62,115 +77,132 @@ pub(crate) fn program(
 }
 
 #[derive(Default)]
-struct Layout<'a> {
+struct Layout {
     emitter: Emitter,
-    /// Calls with the same conditions share their code.
-    chains: BTreeMap<&'a Chain<'a>, Label>,
+    /// Calls of which the same is asked share their code.
+    asked: BTreeMap<Cases, Label>,
 }
 
-impl<'a> Layout<'a> {
-    /// Puts a balanced tree of comparisons over the ranges in front.
-    fn tree(&mut self, ranges: &'a [Range<'a>]) -> Result<Label, Error> {
-        match ranges {
-            [] => Ok(self.emitter.near_return(libc::SECCOMP_RET_KILL_PROCESS)),
-            [range] => self.leaf(&range.decision),
-            _ => {
-                let (low, high) = ranges.split_at(ranges.len() / 2);
-                let at_least = self.tree(high)?;
-                let below = self.tree(low)?;
-                let bound = high.first().map_or(0, |range| range.first);
-                Ok(self.emitter.push_jump(JUMP_GE, bound, at_least, below))
+/// Cases with more tests are tried one after the other: a tree of them could grow without bound.
+const MANY_TESTS: usize = 64;
+
+impl Layout {
+    /// Puts the decision about one number in front. `None` where the program has become too long.
+    fn number(&mut self, cases: &Cases) -> Option<Label> {
+        let mark = self.emitter.len();
+        if cases.tests() <= MANY_TESTS {
+            if let Some(label) = self.decide(cases, mark + cases.length_in_turn()) {
+                return Some(label);
             }
         }
+        self.emitter.cut_to(mark);
+        self.asked.retain(|_, label| self.emitter.has(*label));
+        self.in_turn(cases)
     }
 
-    fn leaf(&mut self, decision: &'a Decision<'a>) -> Result<Label, Error> {
-        match decision {
-            Decision::Constant(value) => Ok(self.emitter.near_return(*value)),
-            Decision::Conditional(chain) => match self.chains.get(chain) {
-                Some(&label) => Ok(label),
-                None => self.chain(chain),
-            },
+    /// Puts in front what decides by one word after the other. `None` where that takes the program beyond `limit`.
+    fn decide(&mut self, cases: &Cases, limit: usize) -> Option<Label> {
+        let Some(word) = cases.next_word() else {
+            return Some(self.emitter.near_return(cases.otherwise));
+        };
+        if let Some(&label) = self.asked.get(cases) {
+            return Some(label);
         }
+        if self.emitter.len() > limit {
+            return None;
+        }
+        let parts = cases.by(word);
+        let label = self.ask(word, &parts, |layout, left| layout.decide(left, limit))?;
+        self.asked.insert(cases.clone(), label);
+        Some(label)
     }
 
-    /// Puts the code of a chain in front. The last case is tried first, so it is written last.
-    fn chain(&mut self, chain: &'a Chain<'a>) -> Result<Label, Error> {
-        let mut front = self.emitter.push_return(chain.otherwise);
-        for &(conditions, value) in &chain.cases {
-            let (signed, unsigned): (Vec<_>, Vec<_>) = conditions
-                .iter()
-                .partition(|condition| condition.comparison.is_signed());
-            let block = matcher(&unsigned).map_err(|error| Error::Compile {
-                reason: error.to_string(),
-            })?;
+    /// Puts in front what tries one case after the other, and in each one test after the other.
+    fn in_turn(&mut self, cases: &Cases) -> Option<Label> {
+        let mut front = self.emitter.near_return(cases.otherwise);
+        for case in cases.list.iter().rev() {
             let fails = front;
-            // The block's jumps lead to its next instruction, or over that one to what was in front.
-            front = self.emitter.push_return(value);
-            self.emitter.push_block(&block);
-            if !block.is_empty() {
-                front = self.emitter.front();
-            }
-            for condition in signed {
-                front = signed::push(&mut self.emitter, condition, front, fails).unwrap_or(front);
+            front = self.emitter.near_return(case.value);
+            for test in case.tests.iter().rev() {
+                front = self.test(test, front, fails)?;
             }
             if self.emitter.len() > HOPELESS {
-                return Err(Error::TooLong {
-                    instructions: self.emitter.len(),
-                });
+                return None;
             }
         }
-        self.chains.insert(chain, front);
-        Ok(front)
+        Some(front)
     }
-}
 
-/// Code that goes on with the next instruction where all conditions hold, else with the one after it.
-fn matcher(conditions: &[&ArgCondition]) -> Result<Vec<Instruction>, seccompiler::BackendError> {
-    if conditions.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rule = SeccompRule::new(backend(conditions)?)?;
-    // The back end begins with two jumps that only its own chain of rules uses: into the rule, and past it.
-    Ok(BpfProgram::from(rule)
-        .into_iter()
-        .skip(2)
-        .map(|instruction| Instruction {
-            code: instruction.code,
-            jt: instruction.jt,
-            jf: instruction.jf,
-            k: instruction.k,
+    /// Puts one test in front: goes on at `yes` where it holds, else at `no`.
+    fn test(&mut self, test: &Test, yes: Label, no: Label) -> Option<Label> {
+        self.ask(test.word, &test.parts, |layout, rest| match rest {
+            Rest::Holds => Some(yes),
+            Rest::Fails => Some(no),
+            Rest::Ask(test) => layout.test(test, yes, no),
         })
-        .collect())
+    }
+
+    /// Puts in front what loads a word and goes on as its value says.
+    fn ask<T: PartialEq>(
+        &mut self,
+        word: Word,
+        parts: &[(u32, T)],
+        mut go_on: impl FnMut(&mut Self, &T) -> Option<Label>,
+    ) -> Option<Label> {
+        match parts {
+            [(_, only)] => return go_on(self, only),
+            // Whether any of some bits is set.
+            [(_, none), (first, some)]
+                if word.mask.is_power_of_two() || (*first == 1 && word.mask != u32::MAX) =>
+            {
+                let no = go_on(self, none)?;
+                let yes = go_on(self, some)?;
+                self.emitter.push_jump(JUMP_SET, word.mask, yes, no);
+            }
+            _ => {
+                self.tree(&segments(parts), &mut go_on)?;
+                if word.mask != u32::MAX {
+                    self.emitter.push(Instruction::new(AND, word.mask));
+                }
+            }
+        }
+        Some(self.emitter.push(Instruction::new(LOAD, word.offset)))
+    }
+
+    /// Puts a balanced tree of comparisons over the segments in front.
+    fn tree<T>(
+        &mut self,
+        segments: &[Segment<'_, T>],
+        go_on: &mut impl FnMut(&mut Self, &T) -> Option<Label>,
+    ) -> Option<Label> {
+        if let [segment] = segments {
+            let mut front = go_on(self, segment.usual)?;
+            for (value, decision) in segment.exceptions.iter().rev() {
+                let equal = go_on(self, decision)?;
+                front = self.emitter.push_jump(JUMP_EQ, *value, equal, front);
+            }
+            return Some(front);
+        }
+        let (low, high) = segments.split_at(middle(segments));
+        let bound = high.first()?.first;
+        let at_least = self.tree(high, go_on)?;
+        let below = self.tree(low, go_on)?;
+        Some(self.emitter.push_jump(JUMP_GE, bound, at_least, below))
+    }
 }
 
-/// Unsigned conditions as the back end has them.
-fn backend(
-    conditions: &[&ArgCondition],
-) -> Result<Vec<SeccompCondition>, seccompiler::BackendError> {
-    let convert = |condition: &&ArgCondition| {
-        let width = match condition.width {
-            Width::Dword => SeccompCmpArgLen::Dword,
-            Width::Qword => SeccompCmpArgLen::Qword,
-        };
-        let (operator, value) = match condition.comparison {
-            Comparison::Eq(v) => (SeccompCmpOp::Eq, v),
-            Comparison::Ne(v) => (SeccompCmpOp::Ne, v),
-            Comparison::Lt(v) => (SeccompCmpOp::Lt, v),
-            Comparison::Le(v) => (SeccompCmpOp::Le, v),
-            Comparison::Gt(v) => (SeccompCmpOp::Gt, v),
-            Comparison::Ge(v) => (SeccompCmpOp::Ge, v),
-            Comparison::MaskedEq { mask, value } => (SeccompCmpOp::MaskedEq(mask), value),
-            Comparison::SignedLt(_)
-            | Comparison::SignedLe(_)
-            | Comparison::SignedGt(_)
-            | Comparison::SignedGe(_) => {
-                return Err(seccompiler::BackendError::EmptyRule);
-            }
-        };
-        SeccompCondition::new(condition.argument, width, operator, value)
-    };
-    conditions.iter().map(convert).collect()
+/// Where to cut two segments at least into parts that weigh the same.
+fn middle<T>(segments: &[Segment<'_, T>]) -> usize {
+    let all: u32 = segments.iter().map(|one| one.weight).sum();
+    let mut below = 0;
+    let nearest = segments.iter().take(segments.len() - 1).map(|one| {
+        below += one.weight;
+        all.abs_diff(2 * below)
+    });
+    let nearest = nearest
+        .enumerate()
+        .min_by_key(|&(_, difference)| difference);
+    nearest.map_or(0, |(place, _)| place) + 1
 }
 
 /// Calls that the start makes after the filter: the program itself, and the report where that fails.

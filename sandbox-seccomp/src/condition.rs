@@ -168,7 +168,7 @@ impl ArgCondition {
             | Comparison::Gt(v)
             | Comparison::Ge(v)
             | Comparison::MaskedEq { value: v, .. } => {
-                // The back end would cut the value down and so compare with another one.
+                // Cut down, it would be another value.
                 (dword && v > u64::from(u32::MAX)).then_some("compares 32 bits with a longer value")
             }
         }

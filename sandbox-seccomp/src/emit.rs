@@ -29,11 +29,6 @@ impl Emitter {
         Label(self.reversed.len() - 1)
     }
 
-    /// Puts a block in front whose jumps stay inside of it or lead to the instruction after it.
-    pub(crate) fn push_block(&mut self, block: &[Instruction]) {
-        self.reversed.extend(block.iter().rev());
-    }
-
     /// Puts a `RETURN` in front.
     pub(crate) fn push_return(&mut self, value: u32) -> Label {
         let label = self.push(Instruction::new(RETURN, value));
@@ -50,9 +45,16 @@ impl Emitter {
         }
     }
 
-    /// The first instruction.
-    pub(crate) fn front(&self) -> Label {
-        Label(self.reversed.len().saturating_sub(1))
+    /// Takes off again what was put in front since there were `len` instructions.
+    pub(crate) fn cut_to(&mut self, len: usize) {
+        self.reversed.truncate(len);
+        // A value that had an earlier return gets a new one when it is asked for.
+        self.returns.retain(|_, label| label.0 < len);
+    }
+
+    /// Whether the instruction is still there.
+    pub(crate) fn has(&self, label: Label) -> bool {
+        label.0 < self.reversed.len()
     }
 
     /// Puts a conditional jump in front: to `yes` where the comparison of the accumulator with `k` holds, else to `no`.

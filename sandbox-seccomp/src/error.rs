@@ -60,12 +60,6 @@ pub enum Error {
         /// The program's length.
         instructions: usize,
     },
-    /// The back end for argument conditions refused them.
-    #[error("argument conditions cannot be compiled: {reason}")]
-    Compile {
-        /// Its text.
-        reason: String,
-    },
     /// This crate has no table of system calls for the architecture that it was built for.
     #[error("no system call table for {architecture}")]
     Architecture {

@@ -1,8 +1,8 @@
 //! Runs a filter in user space.
 
 use crate::instruction::{
-    AND, Instruction, JUMP, JUMP_EQ, JUMP_GE, JUMP_GT, LOAD, OFFSET_ARCH, OFFSET_ARGS, OFFSET_NR,
-    RETURN, XOR,
+    AND, Instruction, JUMP, JUMP_EQ, JUMP_GE, JUMP_GT, JUMP_SET, LOAD, OFFSET_ARCH, OFFSET_ARGS,
+    OFFSET_NR, RETURN,
 };
 
 /// What the kernel hands a filter about one call; the instruction pointer reads as 0, since no program of ours loads it.
@@ -52,14 +52,11 @@ fn returned(program: &[Instruction], call: &Call) -> Option<u32> {
                 accumulator &= k;
                 0
             }
-            XOR => {
-                accumulator ^= k;
-                0
-            }
             JUMP => usize::try_from(k).ok()?,
             JUMP_EQ => branch(accumulator == k),
             JUMP_GT => branch(accumulator > k),
             JUMP_GE => branch(accumulator >= k),
+            JUMP_SET => branch(accumulator & k != 0),
             RETURN => return Some(k),
             _ => return None,
         };

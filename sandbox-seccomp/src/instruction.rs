@@ -14,8 +14,6 @@ pub(crate) struct Instruction {
 pub(crate) const LOAD: u16 = 0x20;
 /// `A &= k`.
 pub(crate) const AND: u16 = 0x54;
-/// `A ^= k`.
-pub(crate) const XOR: u16 = 0xa4;
 /// Skips `k` instructions.
 pub(crate) const JUMP: u16 = 0x05;
 /// Skips `jt` instructions where `A == k`, else `jf`.
@@ -24,6 +22,8 @@ pub(crate) const JUMP_EQ: u16 = 0x15;
 pub(crate) const JUMP_GT: u16 = 0x25;
 /// The same for `A >= k`.
 pub(crate) const JUMP_GE: u16 = 0x35;
+/// The same for `A & k != 0`.
+pub(crate) const JUMP_SET: u16 = 0x45;
 /// Ends with the value `k`.
 pub(crate) const RETURN: u16 = 0x06;
 

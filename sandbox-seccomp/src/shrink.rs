@@ -1,11 +1,11 @@
 //! Leaves out of a program what it can do without.
 //!
-//! Each condition loads its argument and each case has a return of its own. Neighbours mostly look at the same argument
-//! and return the same. The kernel checks and translates every instruction at each start, and runs the loads at each call.
+//! Where ways through the program meet, each has loaded the word that it looked at, and often that is the same one. Returns
+//! are repeated where a jump could not reach them before. The kernel checks and translates every instruction at each start.
 
 use std::collections::BTreeMap;
 
-use crate::instruction::{Instruction, JUMP, JUMP_EQ, JUMP_GE, JUMP_GT, LOAD, RETURN};
+use crate::instruction::{Instruction, JUMP, JUMP_EQ, JUMP_GE, JUMP_GT, JUMP_SET, LOAD, RETURN};
 
 /// A program that returns the same for every call.
 ///
@@ -39,7 +39,7 @@ fn steps(program: &[Instruction]) -> Option<Vec<Step>> {
         let next = match instruction.code {
             RETURN => vec![],
             JUMP => vec![after(usize::try_from(instruction.k).ok()?)?],
-            JUMP_EQ | JUMP_GT | JUMP_GE => {
+            JUMP_EQ | JUMP_GT | JUMP_GE | JUMP_SET => {
                 vec![after(instruction.jt.into())?, after(instruction.jf.into())?]
             }
             _ => vec![after(0)?],
@@ -87,7 +87,7 @@ fn drop_loads(steps: &mut [Step]) {
                 step.kept = here != word;
                 word
             }
-            JUMP | JUMP_EQ | JUMP_GT | JUMP_GE => here,
+            JUMP | JUMP_EQ | JUMP_GT | JUMP_GE | JUMP_SET => here,
             _ => Accumulator::Anything,
         };
         if here == Accumulator::Unreached {
@@ -107,7 +107,7 @@ fn share_returns(steps: &mut [Step]) {
         let Instruction { code, k, .. } = steps[place].instruction;
         match code {
             RETURN => returns.entry(k).or_default().push(place),
-            JUMP_EQ | JUMP_GT | JUMP_GE => {
+            JUMP_EQ | JUMP_GT | JUMP_GE | JUMP_SET => {
                 for arm in 0..steps[place].next.len() {
                     let target = &steps[steps[place].next[arm]].instruction;
                     if target.code != RETURN {
@@ -159,7 +159,7 @@ fn lay_out(steps: &[Step]) -> Option<Vec<Instruction>> {
         match (instruction.code, step.next.as_slice()) {
             (RETURN, _) => {}
             (JUMP, [next]) => instruction.k = u32::try_from(skipped(next)?).ok()?,
-            (JUMP_EQ | JUMP_GT | JUMP_GE, [yes, no]) => {
+            (JUMP_EQ | JUMP_GT | JUMP_GE | JUMP_SET, [yes, no]) => {
                 instruction.jt = u8::try_from(skipped(yes)?).ok()?;
                 instruction.jf = u8::try_from(skipped(no)?).ok()?;
             }

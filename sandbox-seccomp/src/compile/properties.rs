@@ -8,10 +8,13 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use sandbox_core::Errno;
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule, TargetArch};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
 
 use crate::{
-    Action, Answer, ArgCondition, Filter, Policy, Preset,
+    Action, Answer, ArgCondition, Comparison, Filter, Policy, Preset, Width,
     instruction::Instruction,
     table::{ALL, Architecture},
     testing::{actions, arguments, conditions, filter, meaning, numbers, policies},
@@ -148,6 +151,28 @@ proptest! {
     }
 }
 
+/// Unsigned conditions as seccompiler has them.
+fn backend(conditions: &[ArgCondition]) -> Vec<SeccompCondition> {
+    let convert = |condition: &ArgCondition| {
+        let width = match condition.width {
+            Width::Dword => SeccompCmpArgLen::Dword,
+            Width::Qword => SeccompCmpArgLen::Qword,
+        };
+        let (operator, value) = match condition.comparison {
+            Comparison::Eq(v) => (SeccompCmpOp::Eq, v),
+            Comparison::Ne(v) => (SeccompCmpOp::Ne, v),
+            Comparison::Lt(v) => (SeccompCmpOp::Lt, v),
+            Comparison::Le(v) => (SeccompCmpOp::Le, v),
+            Comparison::Gt(v) => (SeccompCmpOp::Gt, v),
+            Comparison::Ge(v) => (SeccompCmpOp::Ge, v),
+            Comparison::MaskedEq { mask, value } => (SeccompCmpOp::MaskedEq(mask), value),
+            signed => unreachable!("{signed:?} is not asked for"),
+        };
+        SeccompCondition::new(condition.argument, width, operator, value).unwrap()
+    };
+    conditions.iter().map(convert).collect()
+}
+
 /// The same policy through seccompiler's own layout.
 fn oracle(
     rules: BTreeMap<i64, Vec<SeccompRule>>,
@@ -192,9 +217,8 @@ proptest! {
         for (place, conditions) in rules {
             let (name, number) = architecture.calls[place];
             policy = policy.rule_if(name, conditions.clone(), matched);
-            let all: Vec<&ArgCondition> = conditions.iter().collect();
-            let rule = (!all.is_empty())
-                .then(|| SeccompRule::new(super::backend(&all).unwrap()).unwrap());
+            let rule = (!conditions.is_empty())
+                .then(|| SeccompRule::new(backend(&conditions)).unwrap());
             chains.insert(i64::from(number), rule.into_iter().collect());
         }
         let (ours, theirs) = (filter(&policy, architecture), oracle(chains, default, theirs));
