@@ -2,6 +2,7 @@
 //! with one control off in which the same code does its damage, bounded by itself.
 
 mod files;
+mod holes;
 mod kernel;
 mod network;
 mod parent;

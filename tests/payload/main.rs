@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "standard output is its voice")]
 
 mod behave;
+mod holes;
 mod inspect;
 mod kernel;
 mod measured;
@@ -27,6 +28,7 @@ const MISUSED: i32 = 97;
 
 const ALL: &[&[Subcommand]] = &[
     behave::SUBCOMMANDS,
+    holes::SUBCOMMANDS,
     inspect::SUBCOMMANDS,
     kernel::SUBCOMMANDS,
     measured::SUBCOMMANDS,
