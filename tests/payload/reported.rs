@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
     Subcommand,
-    raw::{call, exit, fork, number, report, shared, text, wait},
+    raw::{call, exit, fork, number, report, say, shared, text, wait},
 };
 
 pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
     ("call-by", |args| call_by(text(args, 0), rest(args, 1))),
+    ("call-numbered", |args| {
+        call_numbered(text(args, 0), rest(args, 1));
+    }),
     ("call-all", |args| {
         call_all(number(args, 0), number(args, 1));
     }),
@@ -73,6 +76,31 @@ fn call_by(who: &str, what: [usize; 3]) {
         _ => outcome.store(encode(make(what)), Ordering::SeqCst),
     }
     report(who, decode(outcome.load(Ordering::SeqCst)));
+}
+
+/// As [`call_by`], but that who calls says its number first.
+fn call_numbered(who: &str, what: [usize; 3]) {
+    let numbered = move || {
+        let number = call(libc::SYS_gettid, [0; 6]).expect("it has one");
+        say(number.to_string());
+        make(what)
+    };
+    match who {
+        "thread" => {
+            std::thread::spawn(numbered).join().expect("well").ok();
+        }
+        "child" => {
+            let child = fork().expect("a child");
+            if child == 0 {
+                numbered().ok();
+                exit(0);
+            }
+            wait(child).expect("it ends");
+        }
+        _ => {
+            numbered().ok();
+        }
+    }
 }
 
 /// Never 0, which stands for "nothing yet".

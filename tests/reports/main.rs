@@ -4,6 +4,7 @@ mod calls;
 mod floods;
 mod forgeries;
 mod starts;
+mod threads;
 
 use sandbox_exec::{
     Answer, Errno, Finished, Reading, ReportedCall, SyscallReports, core::Evidence, seccomp::Action,

@@ -83,13 +83,18 @@ fn declared() -> BTreeSet<String> {
     declared
 }
 
-/// Overlays by the new mount calls, idmapped tmpfs.
-fn is_linux_6_5() -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+/// Major and minor version of the running kernel.
+///
+/// # Panics
+/// Where /proc is not as on Linux.
+#[must_use]
+pub fn linux() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("/proc is mounted");
     let mut numbers = release
         .split(['.', '-'])
         .map_while(|n| n.parse::<u32>().ok());
-    (numbers.next(), numbers.next()) >= (Some(6), Some(5))
+    let mut next = || numbers.next().expect("a number");
+    (next(), next())
 }
 
 /// Whether a helper of the package uidmap is there as it must be.
@@ -135,7 +140,8 @@ fn found() -> BTreeSet<String> {
     if sys::effective_uid() == 0 {
         features.insert("root".to_owned());
     }
-    if is_linux_6_5() {
+    // Overlays by the new mount calls, idmapped tmpfs.
+    if linux() >= (6, 5) {
         features.insert("linux6.5".to_owned());
     }
     if sys::effective_capabilities() >> CAP_SYS_RESOURCE & 1 == 1 {

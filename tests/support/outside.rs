@@ -31,6 +31,43 @@ pub fn processes_of(uid: u32) -> Vec<i32> {
     .collect()
 }
 
+/// The host's number of the thread of this user that has the number `inside` in its box.
+///
+/// # Panics
+/// Where there is none.
+#[track_caller]
+#[must_use]
+pub fn thread_of(uid: u32, inside: u32) -> u32 {
+    let tasks = processes_of(uid).into_iter().flat_map(|pid| {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+        tasks.expect("the test ends it").flatten()
+    });
+    let mut found = tasks.filter_map(|task| {
+        let status = fs::read_to_string(task.path().join("status")).ok()?;
+        // First as this procfs numbers it, last as its own namespace does.
+        let numbers = status
+            .lines()
+            .find_map(|line| line.strip_prefix("NSpid:"))?;
+        let last = numbers.split_whitespace().next_back()?;
+        (last == inside.to_string()).then(|| task.file_name())
+    });
+    let number = found.next().expect("the thread is there");
+    number.to_string_lossy().parse().expect("a number")
+}
+
+/// The state of a thread, a letter of proc(5).
+///
+/// # Panics
+/// Where it is gone.
+#[track_caller]
+#[must_use]
+pub fn state_of(thread: u32) -> char {
+    let stat = fs::read_to_string(format!("/proc/{thread}/stat")).expect("it is there");
+    // The name before it may hold anything.
+    let rest = stat.rsplit(") ").next().expect("a name");
+    rest.chars().next().expect("a state")
+}
+
 /// The payload on the host, started, as this user; 0 is root itself. Nothing of the test is inherited but what has no close-on-exec.
 ///
 /// # Panics

@@ -9,7 +9,7 @@ use std::{
 
 use sandbox_exec::{
     Basis, Canceller, Command, DiskLimit, Error, Finished, Identity, Landlock, Limits, Output,
-    Policy, RootSpec, Sandbox, Stdin, UidPool, Verdict,
+    Policy, RootSpec, Running, Sandbox, Stdin, UidPool, Verdict,
 };
 
 use crate::{boxes, sys};
@@ -176,7 +176,24 @@ impl Setup {
     /// Where the box cannot be started.
     #[track_caller]
     #[must_use]
-    pub fn live(mut self, args: &[&str]) -> Live {
+    pub fn live(self, args: &[&str]) -> Live {
+        let started = self.start(args);
+        let Started { running, .. } = started;
+        Live {
+            identity: running.identity(),
+            stdin: Some(started.stdin),
+            stdout: started.stdout,
+            canceller: running.canceller(),
+            waiter: std::thread::spawn(move || running.wait()),
+        }
+    }
+
+    /// Starts the payload, which nobody watches yet.
+    ///
+    /// # Panics
+    /// Where the box cannot be started.
+    #[track_caller]
+    pub fn start(mut self, args: &[&str]) -> Started {
         // Its output comes through a pipe of the test, where the limit cannot count.
         self.limits.output = None;
         let (stdin, ours) = sys::pipe();
@@ -184,17 +201,44 @@ impl Setup {
         let sandbox = self.sandbox(args);
         let running = sandbox.spawn(Stdin::Fd(stdin), Output::Fd(theirs), Output::Null);
         let running = running.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
-        let canceller = running.canceller();
-        let mut live = Live {
-            identity: running.identity(),
-            stdin: Some(ours.into()),
+        let mut started = Started {
+            running,
+            stdin: ours.into(),
             stdout: BufReader::new(stdout.into()),
-            canceller,
-            waiter: std::thread::spawn(move || running.wait()),
         };
-        assert_eq!(live.line(), boxes::STARTED.trim_end());
-        live
+        assert_eq!(started.line(), boxes::STARTED.trim_end());
+        started
     }
+}
+
+/// A box that runs and that nobody watches.
+#[derive(Debug)]
+#[must_use]
+pub struct Started {
+    /// The box.
+    pub running: Running,
+    /// Its end tells most payloads to go on.
+    pub stdin: File,
+    stdout: BufReader<File>,
+}
+
+impl Started {
+    /// The next line of the payload.
+    ///
+    /// # Panics
+    /// Where the payload ends instead.
+    #[track_caller]
+    pub fn line(&mut self) -> String {
+        line_of(&mut self.stdout)
+    }
+}
+
+#[track_caller]
+fn line_of(stdout: &mut BufReader<File>) -> String {
+    let mut line = String::new();
+    let read = stdout.read_line(&mut line).expect("a pipe can be read");
+    assert!(read > 0, "the payload ended without another line");
+    line.trim_end().to_owned()
 }
 
 /// A box that runs while the test looks at it.
@@ -215,13 +259,7 @@ impl Live {
     /// Where the payload ends instead.
     #[track_caller]
     pub fn line(&mut self) -> String {
-        let mut line = String::new();
-        let read = self
-            .stdout
-            .read_line(&mut line)
-            .expect("a pipe can be read");
-        assert!(read > 0, "the payload ended without another line");
-        line.trim_end().to_owned()
+        line_of(&mut self.stdout)
     }
 
     /// Ends the payload's standard input; most payloads go on then.

@@ -153,6 +153,21 @@ pub fn kill(pid: i32, signal: c_int) {
     check("kill", unsafe { libc::kill(pid, signal) }.into());
 }
 
+/// tgkill(2) of a thread of this process.
+pub fn kill_thread(thread: i32, signal: c_int) {
+    let process = std::process::id();
+    // SAFETY: takes numbers.
+    let ret = unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) };
+    check("tgkill", ret);
+}
+
+/// gettid(2).
+#[must_use]
+pub fn own_thread() -> i32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { libc::gettid() }
+}
+
 /// `pidfd_open(2)`.
 #[must_use]
 pub fn pidfd_open(pid: i32) -> OwnedFd {
@@ -258,9 +273,9 @@ pub fn umask(mask: libc::mode_t) {
     unsafe { libc::umask(mask) };
 }
 
-/// Sets a signal's disposition to `SIG_DFL` or `SIG_IGN`.
+/// Sets a signal's disposition to `SIG_DFL`, `SIG_IGN`, or a handler that may run at any moment.
 pub fn set_disposition(signal: c_int, action: libc::sighandler_t) {
-    // SAFETY: no handler of ours is installed, only the kernel's two.
+    // SAFETY: one of the kernel's two, or an `extern "C"` function that is async-signal-safe.
     let old = unsafe { libc::signal(signal, action) };
     assert_ne!(old, libc::SIG_ERR, "signal: {}", io::Error::last_os_error());
 }
