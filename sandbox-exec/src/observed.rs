@@ -62,8 +62,8 @@ impl Handshake {
     pub(crate) fn proof(&self) -> Option<Proof> {
         let (stages, (started_ns, groups)) = (self.stages?, self.started?);
         // The supervisor's own delay is not the program's.
-        let greeted_ns = self.reports.as_ref().and_then(Reports::greeted_ns);
-        let started_ns = started_ns.max(greeted_ns.unwrap_or(started_ns));
+        let answered_ns = self.reports.as_ref().and_then(Reports::answered_ns);
+        let started_ns = started_ns.max(answered_ns.unwrap_or(started_ns));
         let exec = if self.is_over() && self.failure.is_none() {
             Stage::Execve.set()
         } else {
@@ -88,17 +88,19 @@ impl Handshake {
         }
     }
 
-    /// The listener, until the payload has gone on from the start's own call: one that a signal interrupts is made again.
-    pub(crate) fn awaits_greeting(&self) -> Option<RawFd> {
+    /// The listener, while the next call is the start's: until the payload has gone on from its greeting, since one that a
+    /// signal interrupts is made again, and then where it has announced its `execve`.
+    pub(crate) fn awaits_start(&self) -> Option<RawFd> {
         let reports = self.reports.as_ref();
-        let waits = reports.filter(|_| self.stages.is_none());
+        let waits = reports.filter(|reports| self.stages.is_none() || reports.awaits_start());
         waits.and_then(Reports::descriptor)
     }
 
-    /// Answers the start's own call. What waits after the proof is the program's.
-    pub(crate) fn greet(&mut self) -> Result<(), Error> {
+    /// Answers a call of the start. What else waits after the proof is the program's.
+    pub(crate) fn answer_start(&mut self) -> Result<(), Error> {
         match &mut self.reports {
             Some(reports) if self.stages.is_none() => reports.greet(),
+            Some(reports) if reports.awaits_start() => reports.let_start(),
             _ => Ok(()),
         }
     }
@@ -113,7 +115,12 @@ impl Handshake {
                 Message::Record(bytes) => match Record::decode(bytes) {
                     Ok(Record::Failed(speaker, failure)) => self.failure = Some((speaker, failure)),
                     Ok(Record::Proved(Process::Payload, stages)) => self.stages = Some(stages),
-                    Ok(Record::Started { ns, groups }) => self.started = Some((ns, groups)),
+                    Ok(Record::Started { ns, groups }) => {
+                        self.started = Some((ns, groups));
+                        if let Some(reports) = &mut self.reports {
+                            reports.announce_start();
+                        }
+                    }
                     _ => return Err(Error::ForeignRecord),
                 },
                 Message::Descriptor(fd) if self.stages.is_none() && self.listener.is_none() => {

@@ -34,8 +34,10 @@ pub(crate) struct Reports {
     taken: u64,
     /// No process under the filter is left: the descriptor would be ready for ever.
     hung_up: bool,
-    /// Before the answer to the first call, the start's own, the program cannot have run.
-    greeted_ns: Option<i64>,
+    /// Starts that the payload has announced and that are not let through yet.
+    starts: u32,
+    /// Before the answer to the start's own calls the program cannot have run.
+    answered_ns: Option<i64>,
 }
 
 impl Reports {
@@ -50,7 +52,8 @@ impl Reports {
             seen,
             taken: 0,
             hung_up: false,
-            greeted_ns: None,
+            starts: 0,
+            answered_ns: None,
         }
     }
 
@@ -63,9 +66,38 @@ impl Reports {
         self.hung_up = true;
     }
 
-    /// When the start's own call was answered, if it was.
-    pub(crate) fn greeted_ns(&self) -> Option<i64> {
-        self.greeted_ns
+    /// When the last of the start's own calls was answered.
+    pub(crate) fn answered_ns(&self) -> Option<i64> {
+        self.answered_ns
+    }
+
+    /// The payload is about to call `execve`. It says so where no program can, and before every try.
+    pub(crate) fn announce_start(&mut self) {
+        if self.filter.reports_start() {
+            self.starts = self.starts.saturating_add(1);
+        }
+    }
+
+    /// Whether the next call is the start's.
+    pub(crate) fn awaits_start(&self) -> bool {
+        self.starts > 0
+    }
+
+    /// Takes a start that was announced and lets it through.
+    pub(crate) fn let_start(&mut self) -> Result<(), Error> {
+        match self.take()? {
+            Some(call) if self.awaits_start() => self.let_through(&call),
+            Some(_) => Err(Error::ForeignRecord),
+            None => Ok(()),
+        }
+    }
+
+    fn let_through(&mut self, call: &Notification) -> Result<(), Error> {
+        self.answered_ns = Some(monotonic_ns());
+        if self.listener.let_start(call).map_err(answer_failed)? {
+            self.starts = self.starts.saturating_sub(1);
+        }
+        Ok(())
     }
 
     /// Takes the start's own call and answers it: all of the way works.
@@ -76,7 +108,7 @@ impl Reports {
         if !call.is_greeting() {
             return Err(Error::ForeignRecord);
         }
-        self.greeted_ns = Some(monotonic_ns());
+        self.answered_ns = Some(monotonic_ns());
         self.listener.greet_back(&call).map_err(answer_failed)
     }
 
@@ -109,6 +141,9 @@ impl Reports {
         call: &Notification,
         started_ns: i64,
     ) -> Result<Option<KillReason>, Error> {
+        if self.awaits_start() && call.is_start() {
+            return self.let_through(call).map(|()| None);
+        }
         let after = elapsed(started_ns, monotonic_ns());
         let report = ReportedCall::new(call.syscall, call.args, call.thread, after);
         if self.mode == Mode::Observe {

@@ -258,6 +258,8 @@ impl Running {
 
     fn serve_reports(&mut self) -> Result<(), Error> {
         let started_ns = self.start.proof.started_ns;
+        // A start that is tried once more is announced before it is reported.
+        self.start.handshake.read()?;
         let Some(reports) = &mut self.start.handshake.reports else {
             return Ok(());
         };

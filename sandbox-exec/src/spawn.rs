@@ -109,20 +109,22 @@ fn await_exec(prepared: &mut Prepared) -> Result<Proof, Error> {
         let mut fds = [
             watched(prepared.handshake.descriptor().unwrap_or(-1)),
             watched(prepared.process.as_fd().as_raw_fd()),
-            watched(prepared.handshake.awaits_greeting().unwrap_or(-1)),
+            watched(prepared.handshake.awaits_start().unwrap_or(-1)),
         ];
         let ready = match descriptors::poll(&mut fds, Some(rest)) {
             Err(errno) if errno.raw() == libc::EINTR => continue,
             other => other.map_err(Error::call("ppoll"))?,
         };
-        let [_, init, greeting] = fds;
+        let [_, init, listener] = fds;
         prepared.handshake.read()?;
         let inner = &prepared.inner;
         prepared
             .handshake
             .listen(inner.filter.as_ref(), inner.reports)?;
-        if greeting.revents & libc::POLLIN != 0 {
-            prepared.handshake.greet()?;
+        if listener.revents & libc::POLLIN != 0 {
+            prepared.handshake.answer_start()?;
+            // A program that is open for writing is tried again, and each try asks.
+            proved = None;
         }
         if let Some((speaker, failure)) = prepared.handshake.failure {
             return Err(setup_failure(prepared, speaker, failure).into());

@@ -32,11 +32,13 @@ pub enum Action {
     /// A policy that has it anywhere also reports, to end the run, the calls of foreign tables that otherwise kill. It must
     /// refuse filters of the program's own, which could answer in place of the supervisor ([`Error::HidesReports`]).
     ///
-    /// What the start itself calls after the filter is installed cannot be reported, so `execve` stays allowed to the program too
-    /// ([`Error::BlocksSetup`]).
+    /// Of what the start itself calls after the filter is installed, only `execve` can be reported: the supervisor lets the one
+    /// through by which the start becomes the program ([`Filter::reports_start`]). So a program that may not execute another has
+    /// [`Answer::Kill`] or an errno for it; an action without a report would be the start's as well ([`Error::BlocksSetup`]).
     ///
-    /// Kernel: Linux 5.0.
+    /// Kernel: Linux 5.0; 5.5 for `execve`.
     ///
+    /// [`Filter::reports_start`]: crate::Filter::reports_start
     /// [`Error::HidesReports`]: crate::Error::HidesReports
     /// [`Error::BlocksSetup`]: crate::Error::BlocksSetup
     Report(Answer),

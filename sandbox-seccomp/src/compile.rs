@@ -28,7 +28,8 @@ const HOPELESS: usize = 4 * MAX_INSTRUCTIONS;
 
 pub(crate) fn compile(policy: &Policy) -> Result<Filter, Error> {
     let architecture = Architecture::native()?;
-    let filter = Filter::new(program(policy, architecture)?);
+    let mut filter = Filter::new(program(policy, architecture)?);
+    filter.reports_start = reports_start(&filter, architecture);
     permits_setup(&filter, architecture)?;
     if filter.reports() {
         reporting::check(policy, architecture)?;
@@ -255,12 +256,26 @@ fn permits_setup(filter: &Filter, architecture: &Architecture) -> Result<(), Err
             Some(number) => filter.evaluate(architecture.audit, number.into(), args),
             None => Action::Kill,
         };
-        if !action.permits() {
+        if !(action.permits() || syscall == START && filter.reports_start) {
             return Err(Error::BlocksSetup { syscall });
         }
     }
     Ok(())
 }
+
+/// Whether the supervisor is asked about every start, whatever its pointers.
+fn reports_start(filter: &Filter, architecture: &Architecture) -> bool {
+    let number = architecture.number(START).ok().flatten();
+    let starts = SETUP.iter().filter(|(syscall, _)| *syscall == START);
+    number.is_some_and(|number| {
+        let mut actions =
+            starts.map(|&(_, args)| filter.evaluate(architecture.audit, number.into(), args));
+        actions.all(Action::reports)
+    })
+}
+
+/// The call by which the start becomes the program.
+const START: &str = "execve";
 
 #[cfg(test)]
 mod properties;

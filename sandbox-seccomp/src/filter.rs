@@ -18,6 +18,7 @@ pub struct Filter {
     program: Arc<[Instruction]>,
     reports: bool,
     kills: bool,
+    pub(crate) reports_start: bool,
 }
 
 impl Filter {
@@ -29,6 +30,7 @@ impl Filter {
             reports: actions.clone().any(Action::reports),
             kills: actions.clone().any(kills),
             program: program.into(),
+            reports_start: false,
         }
     }
 
@@ -54,6 +56,13 @@ impl Filter {
     #[must_use]
     pub fn reports(&self) -> bool {
         self.reports
+    }
+
+    /// Whether `execve` is one of them: then the supervisor [lets the start's own through](crate::Listener::let_start), and the
+    /// program executes nothing.
+    #[must_use]
+    pub fn reports_start(&self) -> bool {
+        self.reports_start
     }
 
     /// Whether there are calls for which the kernel sends `SIGSYS`.

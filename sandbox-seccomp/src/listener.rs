@@ -37,6 +37,11 @@ pub struct Notification {
 }
 
 impl Notification {
+    fn is(&self, number: i64) -> bool {
+        let native = table::Architecture::native().map(|native| native.audit);
+        native == Ok(self.architecture) && i64::from(self.syscall.number) == number
+    }
+
     /// What the policy of the filter says about the call.
     #[must_use]
     pub fn action(&self, filter: &Filter) -> Action {
@@ -47,10 +52,13 @@ impl Notification {
     #[must_use]
     pub fn is_greeting(&self) -> bool {
         let [operation, ..] = self.args;
-        let native = table::Architecture::native().map(|native| native.audit);
-        native == Ok(self.architecture)
-            && i64::from(self.syscall.number) == libc::SYS_seccomp
-            && operation == u64::from(sys::GREETING)
+        self.is(libc::SYS_seccomp) && operation == u64::from(sys::GREETING)
+    }
+
+    /// Whether it is `execve`, by which a start becomes the program, or a program another.
+    #[must_use]
+    pub fn is_start(&self) -> bool {
+        self.is(libc::SYS_execve)
     }
 }
 
@@ -93,7 +101,7 @@ impl Listener {
     /// # Errors
     /// `EINPROGRESS`: it was answered before.
     pub fn refuse(&self, call: &Notification, errno: Errno) -> Result<(), Errno> {
-        self.answer(call, 0, -errno.raw(), 0)
+        self.answer(call, 0, -errno.raw(), 0).map(drop)
     }
 
     /// Answers [`Filter::greet`].
@@ -101,7 +109,24 @@ impl Listener {
     /// # Errors
     /// As [`Listener::refuse`].
     pub fn greet_back(&self, call: &Notification) -> Result<(), Errno> {
-        self.answer(call, sys::GREETED, 0, 0)
+        self.answer(call, sys::GREETED, 0, 0).map(drop)
+    }
+
+    /// Lets a start become the program: whether it was, and not gone or interrupted, after which it asks again.
+    ///
+    /// Only for an `execve` that is known to be code of one's own, in a process that no other shares its memory with. So the
+    /// start has to say beforehand that it is about to, in a way that no program has: count that, and let through as many.
+    ///
+    /// # Errors
+    /// `EINVAL`: it is no `execve`. `EINPROGRESS`: it was answered before.
+    ///
+    /// # Kernel
+    /// Linux 5.5.
+    pub fn let_start(&self, call: &Notification) -> Result<bool, Errno> {
+        if !call.is_start() {
+            return Err(Errno::from_raw(libc::EINVAL));
+        }
+        self.answer(call, 0, 0, sys::CONTINUE)
     }
 
     /// Lets a call be made, for a tool that watches a program it trusts. **Not a sandbox**: between this answer and the call,
@@ -113,13 +138,14 @@ impl Listener {
     /// # Kernel
     /// Linux 5.5.
     pub fn dangerous_continue(&self, call: &Notification) -> Result<(), Errno> {
-        self.answer(call, 0, 0, sys::CONTINUE)
+        self.answer(call, 0, 0, sys::CONTINUE).map(drop)
     }
 
-    fn answer(&self, call: &Notification, val: i64, error: i32, flags: u32) -> Result<(), Errno> {
+    /// Whether the thread was there to get the answer.
+    fn answer(&self, call: &Notification, val: i64, error: i32, flags: u32) -> Result<bool, Errno> {
         match sys::notif_send(self.fd.as_raw_fd(), call.id, val, error, flags) {
-            Err(errno) if errno.raw() == libc::ENOENT => Ok(()),
-            other => other,
+            Err(errno) if errno.raw() == libc::ENOENT => Ok(false),
+            other => other.map(|()| true),
         }
     }
 }

@@ -92,7 +92,7 @@ impl Policy {
     }
 
     /// Lets the start send the listener home.
-    fn with_way_home(mut self) -> Self {
+    pub(crate) fn with_way_home(mut self) -> Self {
         let message = [100, 0x7f12_3456_7890, NO_SIGNAL, 0, 0, 0];
         // A rule that is wrong is told by `prepare`.
         let closed = Architecture::native()
@@ -204,8 +204,10 @@ fn bound(comparison: Comparison) -> u64 {
 mod tests {
     use super::NO_SIGNAL;
     use crate::{
-        Action, Answer, ArgCondition, Comparison, Decider, Error, Policy, Preset, sys::GREETING,
-        table::Architecture, testing::filter,
+        Action, Answer, ArgCondition, Comparison, Decider, Error, Policy, Preset,
+        sys::GREETING,
+        table::Architecture,
+        testing::{filter, unsupervised},
     };
     use sandbox_core::Errno;
 
@@ -229,7 +231,7 @@ mod tests {
     #[test]
     fn every_preset_can_report() {
         for preset in Preset::ALL {
-            let plain = Policy::from(preset);
+            let plain = unsupervised(preset);
             let kernels = plain.prepare().unwrap();
             assert!(!plain.reports() && !kernels.reports() && kernels.kills());
             let policy = plain.clone().report_kills().report_errnos();
@@ -327,7 +329,20 @@ mod tests {
         };
         assert_eq!(blocked(reporting()), None);
         assert_eq!(blocked(reporting().deny(&["sendmsg"])), Some("sendmsg"));
-        assert_eq!(blocked(reporting().rule("execve", KILL)), Some("execve"));
+        assert_eq!(
+            blocked(reporting().rule("exit_group", KILL)),
+            Some("exit_group")
+        );
+        let execve = |action| reporting().rule("execve", action);
+        assert_eq!(blocked(execve(Action::Kill)), Some("execve"));
+        assert!(!reporting().prepare().unwrap().reports_start());
+        assert!(execve(KILL).prepare().unwrap().reports_start());
+        let fails = Action::Report(Answer::Errno(EPERM));
+        assert!(execve(fails).prepare().unwrap().reports_start());
+        // The start's own pointers are not known: it is reported whatever they are, or never.
+        let odd = [ArgCondition::qword(0, Comparison::Gt(0x7000_0000_0000))];
+        let sometimes = reporting().rule_if("execve", odd, KILL);
+        assert_eq!(blocked(sometimes), Some("execve"));
         let strict = Policy::strict_compute().report_kills();
         let flags = |flags| {
             let number = Architecture::native().unwrap().number("sendmsg").unwrap();

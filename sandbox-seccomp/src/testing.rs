@@ -4,13 +4,23 @@ use proptest::{prelude::*, sample};
 use sandbox_core::Errno;
 
 use crate::{
-    Action, Answer, ArgCondition, Comparison, Filter, Policy, Width, compile::program,
+    Action, Answer, ArgCondition, Comparison, Filter, Policy, Preset, Width, compile::program,
     table::Architecture,
 };
 
 /// The compiled policy for any architecture.
 pub(crate) fn filter(policy: &Policy, architecture: &Architecture) -> Filter {
     Filter::new(program(policy, architecture).unwrap())
+}
+
+/// A preset for places without a supervisor, where nobody lets the start through whose `execve` is reported.
+pub(crate) fn unsupervised(preset: Preset) -> Policy {
+    match preset {
+        Preset::StrictCompute => Policy::strict_compute()
+            .allow(&["execve"])
+            .without_reports(),
+        other => other.into(),
+    }
 }
 
 /// What a policy says about a call, as its documentation reads.

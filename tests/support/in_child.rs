@@ -68,6 +68,10 @@ impl Fork {
         let pid = sys::fork();
         if pid == 0 {
             sys::close_all_but(write.as_fd());
+            // What a shell starts in the background ignores some of them.
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+                sys::set_disposition(signal, libc::SIG_DFL);
+            }
             // Its descriptor is closed above; a drop would close whatever has the number next.
             core::mem::forget(read);
             run(write.into(), work);

@@ -91,6 +91,8 @@ pub struct Child<S: State> {
     /// What the payload saw last: when it was sealed, and its groups. Set by the last transition.
     started_ns: i64,
     groups: u16,
+    /// The supervisor lets only the starts through that were announced.
+    start_is_reported: bool,
     state: PhantomData<fn() -> S>,
 }
 
@@ -112,6 +114,7 @@ impl<S: State> Child<S> {
             proved: self.proved | done,
             started_ns: self.started_ns,
             groups: self.groups,
+            start_is_reported: self.start_is_reported,
             state: PhantomData,
         }
     }
@@ -135,6 +138,7 @@ impl Child<Cloned> {
             proved: StageSet::empty(),
             started_ns: 0,
             groups: 0,
+            start_is_reported: false,
             state: PhantomData,
         }
     }
@@ -291,6 +295,7 @@ impl Child<Confined> {
     /// [`Stage::WorkDir`], [`Stage::CloseFds`], [`Stage::Seccomp`].
     pub fn seal(self, filter: &Filter, image: &Image) -> Step<Sealed> {
         let mut sealed = self.dangerous().seal_unfiltered(image)?;
+        sealed.start_is_reported = filter.reports_start();
         sealed.proved |= if filter.reports() {
             let installed = report::install(filter, sealed.channel.handshake);
             in_stage(Stage::Seccomp, installed).map(|()| Stage::Seccomp.set())?
@@ -372,6 +377,10 @@ impl Child<Sealed> {
             errno = unsafe { execve(image.program(), image.argv(), image.envp()) };
             if errno.raw() != libc::ETXTBSY {
                 break;
+            }
+            if self.start_is_reported {
+                let sent = send_record(self.channel.handshake, started);
+                in_stage(Stage::Execve, sent.map_err(Fault::at(REPORT)))?;
             }
         }
         in_stage(Stage::Execve, Err(Fault { index: EXEC, errno }))

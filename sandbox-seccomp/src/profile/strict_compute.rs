@@ -1,7 +1,7 @@
 //! The policy for a native solution and nothing else.
 
 use super::{EACCES, ENOSYS, ENOTTY, EPERM};
-use crate::{Action, Policy};
+use crate::{Action, Answer, Policy};
 
 impl Policy {
     /// The policy for a native program that computes, reads its input and prints: nothing else.
@@ -14,7 +14,7 @@ impl Policy {
     /// | changing the tree of files | `ENOSYS` | as above |
     /// | `clone` of a thread | allowed | `std::thread`, OpenMP, the Go runtime |
     /// | `clone` of a process, `fork`, `vfork`, `execveat` | kill | a solution is one process; to make another is the verdict |
-    /// | `execve` | allowed | the start itself needs it after the filter, and a filter cannot count: what it executes has the same filter |
+    /// | `execve` | reported, and ends the run, but for the start's own | a solution is one program; a filter cannot count, so the supervisor does |
     /// | every socket call | kill, but for the report of a failed start | there is nobody to talk to |
     /// | signals to threads of the program | allowed, never to process 1 | `abort(3)`, `raise(3)`, the Go scheduler |
     /// | `sched_setscheduler` | to `SCHED_OTHER`, which every process of the box has anyhow; else `ENOSYS` | Free Pascal asks for it at each thread that it makes, and has none without |
@@ -23,6 +23,9 @@ impl Policy {
     /// | `fcntl`, `prctl`, `prlimit64`, huge pages | as in [`Policy::judge`] | |
     /// | `ptrace`, mounts, namespaces, modules, the clock ... | kill | only an attack calls them |
     /// | everything else | `ENOSYS` | |
+    ///
+    /// Where nobody supervises, the start needs `execve` and the program has it too:
+    /// `Policy::strict_compute().allow(&["execve"]).without_reports()`.
     #[must_use]
     pub fn strict_compute() -> Self {
         Self::allow_list(ENOSYS)
@@ -53,8 +56,8 @@ impl Policy {
             .because("a solution is one process")
             .clone_of_threads(Action::Kill)
             .because("threads are allowed, processes and namespaces are not")
-            .allow(&["execve"])
-            .because("the start needs it after the filter")
+            .rule("execve", Action::Report(Answer::Kill))
+            .because("a solution is one program; the supervisor lets the start's own through")
             .rules(&["@network", "@messages"], Action::Kill)
             .because("there is nobody to talk to")
             .report_of_setup()
@@ -69,5 +72,6 @@ impl Policy {
             .because("as in the judge policy")
             .rules(super::ATTACKS, Action::Kill)
             .because("only an attack calls them")
+            .with_way_home()
     }
 }

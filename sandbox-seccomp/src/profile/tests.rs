@@ -2,9 +2,9 @@ use sandbox_core::Errno;
 
 use super::arguments::BY_NUMBER;
 use crate::{
-    Action, Policy, Preset,
+    Action, Answer, Error, Policy, Preset,
     table::{ALL, Architecture, X86_64},
-    testing::filter,
+    testing::{filter, unsupervised},
 };
 
 #[test]
@@ -250,7 +250,6 @@ fn strict_compute_is_one_process_that_reads_and_prints() {
             ("clone", &[THREAD | 0x1000_0000], None), // CLONE_NEWUSER
             ("clone", &[PROCESS], None),
             ("clone3", &[], Some(libc::ENOSYS)),
-            ("execve", &[], Some(0)),
             ("execveat", &[], None),
             ("socket", &[1, 1, 0], None),
             ("socket", &[2, 1, 0], None),
@@ -286,6 +285,21 @@ fn strict_compute_is_one_process_that_reads_and_prints() {
             ("mount", &[], None),
         ],
     );
+}
+
+#[test]
+fn a_strict_program_executes_nothing() {
+    for architecture in ALL {
+        let execve = number(architecture, "execve");
+        let filter = filter(&Policy::strict_compute(), architecture);
+        let action = filter.evaluate(architecture.audit, execve, [0; 6]);
+        assert_eq!(action, Action::Report(Answer::Kill));
+    }
+    // Without a supervisor that knows the start, it could not start either.
+    let silent = Policy::strict_compute().without_reports();
+    let syscall = "execve";
+    assert_eq!(silent.prepare(), Err(Error::BlocksSetup { syscall }));
+    assert!(unsupervised(Preset::StrictCompute).prepare().is_ok());
 }
 
 #[test]
