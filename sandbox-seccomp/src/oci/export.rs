@@ -59,7 +59,7 @@ impl Profile {
             .map(|(action, names)| entry(&names, action, Vec::new()))
             .collect();
         for (call, names) in groups {
-            for (cube, action) in alternatives(call)? {
+            for (cube, action) in alternatives(call, effective.default)? {
                 if action != effective.default {
                     syscalls.push(entry(&names, action, args(&cube)));
                 }
@@ -79,29 +79,47 @@ impl Profile {
     }
 }
 
-/// Where which action is taken; no two share arguments.
-fn alternatives(call: &EffectiveCall) -> Result<Vec<(Cube, Action)>, Error> {
+/// Where which action is taken, but for some of what gets `default`; no two share arguments.
+fn alternatives(call: &EffectiveCall, default: Action) -> Result<Vec<(Cube, Action)>, Error> {
     let too_many = || Error::NotExpressible {
         syscall: call.name.to_owned(),
         most: MOST,
     };
-    let mut rest = vec![Cube::ALL];
     let mut found = Vec::new();
     for (conditions, action) in &call.cases {
-        for hole in cubes(conditions, MOST).ok_or_else(too_many)? {
-            let mut next = Vec::new();
-            for cube in &rest {
-                found.extend(cube.and(&hole).map(|both| (both, *action)));
-                cube.without(&hole, &mut next);
-            }
-            rest = next;
-            if rest.len() + found.len() > MOST {
+        for cube in cubes(conditions, MOST).ok_or_else(too_many)? {
+            let new = outside(cube, &found).ok_or_else(too_many)?;
+            found.extend(new.into_iter().map(|cube| (cube, *action)));
+            if found.len() > MOST {
                 return Err(too_many());
             }
         }
     }
-    found.extend(rest.into_iter().map(|cube| (cube, call.otherwise)));
+    // Around a few values of three arguments there are thousands of cubes: only where they have to be said.
+    if call.otherwise != default {
+        let rest = outside(Cube::ALL, &found).ok_or_else(too_many)?;
+        found.extend(rest.into_iter().map(|cube| (cube, call.otherwise)));
+    }
+    if found.len() > MOST {
+        return Err(too_many());
+    }
     Ok(found)
+}
+
+/// What of a cube is in none of the others; `None` where that is too much to say.
+fn outside(cube: Cube, others: &[(Cube, Action)]) -> Option<Vec<Cube>> {
+    let mut pieces = vec![cube];
+    for (other, _) in others {
+        let mut next = Vec::new();
+        for piece in &pieces {
+            piece.without(other, &mut next);
+        }
+        pieces = next;
+        if pieces.len() > MOST {
+            return None;
+        }
+    }
+    Some(pieces)
 }
 
 fn args(cube: &Cube) -> Vec<Arg> {
@@ -148,5 +166,67 @@ fn encode(action: Action) -> (ProfileAction, Option<u32>) {
         Action::Trap => (ProfileAction::Trap, None),
         Action::Log => (ProfileAction::Log, None),
         Action::Report(_) => (ProfileAction::Notify, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Action, Error, MOST, Policy, Profile};
+    use crate::{
+        ArgCondition, Comparison,
+        oci::Target,
+        testing::{conditions, values},
+    };
+    use proptest::{prelude::*, sample};
+    use sandbox_core::Errno;
+
+    fn again(policy: &Policy) -> Result<Policy, Error> {
+        let profile = Profile::export(policy)?;
+        Ok(profile.import(&Target::native((6, 1)).unwrap())?.policy)
+    }
+
+    fn actions() -> impl Strategy<Value = Action> {
+        let errno = |number| Action::Errno(Errno::from_raw(number));
+        sample::select(vec![Action::Allow, errno(1), errno(2), Action::Kill])
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_can_be_said_decides_the_same(
+            (default, otherwise) in (actions(), actions()),
+            cases in prop::collection::vec((prop::collection::vec(conditions(), 1..3), actions()), 0..4),
+            args in prop::collection::vec(prop::array::uniform6(values()), 32),
+        ) {
+            let mut policy = Policy::allow_list(default).rule("kill", otherwise);
+            for (conditions, action) in cases {
+                policy = policy.rule_if("kill", conditions, action);
+            }
+            let Ok(again) = again(&policy) else {
+                return Ok(());
+            };
+            for args in args {
+                let decides = |policy: &Policy| policy.explain(libc::SYS_kill, args).unwrap().action;
+                prop_assert_eq!(decides(&policy), decides(&again), "{:x?}", args);
+            }
+        }
+    }
+
+    /// As a policy that was learned has them, far from each other in three arguments.
+    #[test]
+    fn single_values_are_an_entry_each() {
+        let value = |argument, place: u64| {
+            let spread = place.wrapping_mul(0x9e37_79b9) & u64::from(u32::MAX);
+            ArgCondition::dword(argument, Comparison::Eq(spread ^ u64::from(argument)))
+        };
+        let many = |most: usize| {
+            (0..most as u64).fold(Policy::allow_list(Action::Kill), |policy, place| {
+                let values = [0, 1, 2].map(|argument| value(argument, place));
+                policy.rule_if("socket", values, Action::Allow)
+            })
+        };
+        let profile = Profile::export(&many(MOST)).unwrap();
+        assert_eq!(profile.syscalls.len(), MOST);
+        let more = Profile::export(&many(MOST + 1));
+        assert!(matches!(more, Err(Error::NotExpressible { .. })));
     }
 }
