@@ -18,13 +18,14 @@ use clap::Parser;
         same end and the same standard output.\n\
         \n\
         Standard output gets what the policy would refuse, what of it is needed, and the policy that results: as this family \
-        reads it, and as an OCI runtime does. The latter is for the program; what a container runtime does itself between \
+        reads it, and as an OCI runtime does. A rule allows what was seen and, but for numbers of processes, no other value \
+        of an argument that tells calls apart. The latter form is for the program; what a container runtime does itself between \
         the filter and the program is not in it.\n\
         \n\
         Exit status:\n  \
           0  the printed policy was tried, and lets the program pass\n  \
-          1  no such policy: the program ends by a signal or a limit, is not the same each time, or makes calls that a \
-        policy cannot name\n  \
+          1  no such policy: the program ends by a signal or a limit, is not the same each time, makes calls that a \
+        policy cannot name, or more of them than a policy can tell apart\n  \
           2  nothing was learned: the command line is wrong, or boxes do not work here"
 )]
 pub(crate) struct Args {

@@ -15,7 +15,7 @@ use std::{
 };
 
 use clap::Parser as _;
-use sandbox_exec::seccomp::oci::Profile;
+use sandbox_exec::{Policy, seccomp::oci::Profile};
 
 use crate::{cli::Args, failure::Failure, rules::Learned, runs::Runs};
 
@@ -65,7 +65,7 @@ fn learn(args: &Args) -> Result<(), Failure> {
     }
     let policy = rules::with(&base, &needed);
     let own = serde_json::to_string_pretty(&policy)?;
-    let oci = serde_json::to_string_pretty(&Profile::export(&policy)?)?;
+    let oci = serde_json::to_string_pretty(&Profile::export(&unsupervised(&policy))?)?;
     if let Some(directory) = &args.output {
         write(&directory.join("policy.json"), &own)?;
         write(&directory.join("oci.json"), &oci)?;
@@ -77,6 +77,16 @@ fn learn(args: &Args) -> Result<(), Failure> {
         path: "standard output".into(),
         source,
     })
+}
+
+/// The policy where nobody is told of calls: what it reports the kernel does by itself, and it cannot tell the start's own
+/// `execve` from the program's.
+fn unsupervised(policy: &Policy) -> Policy {
+    if policy.reports() {
+        policy.clone().allow(&["execve"]).without_reports()
+    } else {
+        policy.clone()
+    }
 }
 
 /// What was learned, a line for each rule.

@@ -9,9 +9,6 @@ use sandbox_exec::{
 
 use crate::{failure::Failure, telling};
 
-/// More values of one call than this are no rules to read.
-const MOST_VALUES: usize = 16;
-
 /// A rule that the program needs, or may do without.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Learned {
@@ -61,13 +58,28 @@ fn nothing() -> Policy {
 
 /// The policy whose refusals are seen.
 pub(crate) fn watched(base: &Policy) -> Result<Policy, Failure> {
-    let mut policy = base.clone().report_kills().report_errnos();
+    let mut policy = without_traps(base).report_kills().report_errnos();
     for (syscall, number) in HIDDEN {
         if !is_allowed(base, number, [0; 6])? {
             policy = policy.rule(syscall, Action::Errno(Errno::from_raw(libc::ENOSYS)));
         }
     }
     Ok(policy)
+}
+
+/// A trap ends a program that has no handler for it, and nobody would know by which call.
+fn without_traps(base: &Policy) -> Policy {
+    let kill = |action| match action {
+        Action::Trap => Action::Kill,
+        other => other,
+    };
+    let mut policy = Policy::allow_list(kill(base.default_action()));
+    for rule in base.list() {
+        let names: Vec<&str> = rule.syscalls.iter().map(String::as_str).collect();
+        let one = Policy::deny_list().rules_if(&names, rule.conditions.clone(), kill(rule.action));
+        policy = policy.then(&one.because(&rule.reason));
+    }
+    policy
 }
 
 /// What these are asked for lies in memory, where no filter sees it. Refused as ever, they make libraries fall back to
@@ -94,7 +106,8 @@ pub(crate) fn unseen(base: &Policy, watched: &Policy) -> Vec<Learned> {
         .collect()
 }
 
-/// The rules that allow these calls.
+/// The rules that allow these calls, and however many values of an argument there are, no others: the values between are
+/// those of `TIOCSTI` and of new namespaces.
 pub(crate) fn learned<'a>(
     calls: impl Iterator<Item = &'a ReportedCall>,
 ) -> Result<Vec<Learned>, Failure> {
@@ -120,23 +133,12 @@ pub(crate) fn learned<'a>(
         rule.beyond_judge |= !is_allowed(&judge, call.syscall.number.into(), call.args)?;
     }
     if nameless.is_empty() {
-        Ok(rules.into_values().flat_map(few).collect())
+        Ok(rules
+            .into_values()
+            .flat_map(BTreeMap::into_values)
+            .collect())
     } else {
         Err(Failure::Nameless(nameless))
-    }
-}
-
-/// The rules of one call, or one in their place where they are too many to read.
-fn few(rules: BTreeMap<Vec<ArgCondition>, Learned>) -> Vec<Learned> {
-    let rules: Vec<_> = rules.into_values().collect();
-    match rules.first() {
-        Some(first) if rules.len() > MOST_VALUES => vec![Learned {
-            syscall: first.syscall.clone(),
-            conditions: telling::wide_conditions(&first.syscall),
-            count: rules.iter().map(|rule| rule.count).sum(),
-            beyond_judge: rules.iter().any(|rule| rule.beyond_judge),
-        }],
-        _ => rules,
     }
 }
 
@@ -158,7 +160,7 @@ pub(crate) fn with(base: &Policy, rules: &[Learned]) -> Policy {
 
 #[cfg(test)]
 mod tests {
-    use super::{Learned, MOST_VALUES, base, learned, unseen, watched, with};
+    use super::{Learned, base, learned, unseen, watched, with};
     use sandbox_exec::{
         Abi, Policy, ReportedCall, Syscall, SyscallName,
         seccomp::{Action, Answer},
@@ -194,22 +196,6 @@ mod tests {
             counts,
             expected.map(|(name, count)| (name.to_owned(), count))
         );
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[test]
-    fn too_many_values_are_one_rule_that_asks_for_none() {
-        let many = |name, count: usize| {
-            let calls: Vec<_> = (0..count as u64)
-                .map(|value| call(name, [value; 6]))
-                .collect();
-            rules(&calls)
-        };
-        assert_eq!(many("ioctl", MOST_VALUES).len(), MOST_VALUES);
-        let [wide] = &many("ioctl", MOST_VALUES + 1)[..] else {
-            panic!("not one rule");
-        };
-        assert!(wide.conditions.is_empty());
     }
 
     #[cfg(target_arch = "x86_64")]
