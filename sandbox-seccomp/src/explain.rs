@@ -3,8 +3,9 @@
 use core::fmt;
 
 use crate::{
-    Action, Error, Policy,
+    Action, Error, Group, Policy,
     policy::Rule,
+    ranges::{encode, named},
     reporting::{self, HELLO, HELLO_CONDITIONS},
     table::Architecture,
 };
@@ -40,6 +41,7 @@ impl Policy {
     /// What the policy does with one call of this program's architecture, and which rule says so.
     ///
     /// The answer comes from the rules, not from the compiled program. `nr` counts as the kernel reads it: its low 32 bits.
+    /// All rules are looked at first: a policy with a name spelt wrongly anywhere explains nothing.
     ///
     /// ```
     /// use sandbox_seccomp::Policy;
@@ -52,53 +54,59 @@ impl Policy {
     /// ```
     ///
     /// # Errors
-    /// [`Error::UnknownSyscall`] and [`Error::UnknownGroup`] as [`Policy::prepare`]; [`Error::Architecture`].
+    /// Those of [`Policy::prepare`] that are about a rule: [`Error::UnknownSyscall`], [`Error::UnknownGroup`],
+    /// [`Error::Condition`], [`Error::Errno`], and [`Error::TooLong`] for too many about one call; [`Error::Architecture`].
     pub fn explain(&self, nr: i64, args: [u64; 6]) -> Result<Explanation<'_>, Error> {
         let [a, b, c, d, ..] = nr.to_le_bytes();
         let number = u32::from_le_bytes([a, b, c, d]);
-        self.explain_on(Architecture::native()?, number, args)
+        let native = Architecture::native()?;
+        named(self, native, encode(self.default_action())?)?;
+        Ok(self.explain_on(native, number, args))
     }
 
+    /// The same on any architecture, of a policy whose rules are known to be right.
     pub(crate) fn explain_on(
         &self,
         architecture: &Architecture,
         number: u32,
         args: [u64; 6],
-    ) -> Result<Explanation<'_>, Error> {
+    ) -> Explanation<'_> {
         let trapped = |&(first, last): &(u32, u32)| (first..=last).contains(&number);
         if architecture.traps.iter().any(trapped) {
-            return Ok(Explanation {
+            return Explanation {
                 syscall: None,
                 action: reporting::foreign(self),
                 decider: Decider::ForeignTable,
-            });
+            };
         }
         let syscall = architecture.name(number);
         let greets = syscall == Some(HELLO) && HELLO_CONDITIONS.iter().all(|one| one.holds(args));
         if greets && self.reports() {
-            return Ok(Explanation {
+            return Explanation {
                 syscall,
                 action: reporting::hello(),
                 decider: Decider::Greeting,
-            });
+            };
         }
-        for (place, rule) in self.list().iter().enumerate().rev() {
-            let names = rule.names()?;
-            let named = syscall.is_some_and(|syscall| names.contains(&syscall));
-            if named && rule.conditions.iter().all(|one| one.holds(args)) {
-                return Ok(Explanation {
-                    syscall,
-                    action: rule.action,
-                    decider: Decider::Rule(place, rule),
-                });
-            }
-        }
-        Ok(Explanation {
+        let decides = |(_, rule): &(usize, &Rule)| {
+            syscall.is_some_and(|syscall| is_about(rule, syscall))
+                && rule.conditions.iter().all(|one| one.holds(args))
+        };
+        let last = self.list().iter().enumerate().rev().find(decides);
+        Explanation {
             syscall,
-            action: self.default_action(),
-            decider: Decider::Default,
-        })
+            action: last.map_or(self.default_action(), |(_, rule)| rule.action),
+            decider: last.map_or(Decider::Default, |(place, rule)| Decider::Rule(place, rule)),
+        }
     }
+}
+
+/// Whether a rule names the call, itself or by a group.
+fn is_about(rule: &Rule, syscall: &str) -> bool {
+    let holds = |group: &Group| group.calls.contains(&syscall);
+    rule.syscalls.iter().any(|name| {
+        name == syscall || name.starts_with('@') && Group::find(name).is_some_and(holds)
+    })
 }
 
 impl fmt::Display for Explanation<'_> {
@@ -153,28 +161,59 @@ mod tests {
                 Action::Allow,
             );
         let explain = |number, signal| policy.explain_on(&X86_64, number, [1, signal, 0, 0, 0, 0]);
-        let nine = explain(62, 9).unwrap();
+        let nine = explain(62, 9);
         assert_eq!((nine.syscall, nine.action), (Some("kill"), eperm));
         assert!(matches!(nine.decider, Decider::Rule(0, _)));
         assert_eq!(
             nine.to_string(),
             "kill: EPERM (Operation not permitted), by rule 0: @signals -> EPERM (Operation not permitted) (no signals)"
         );
-        let none = explain(62, 0).unwrap();
+        let none = explain(62, 0);
         assert_eq!(
             none.to_string(),
             "kill: allow, by rule 1: kill where arg1 as u32 == 0x0 -> allow"
         );
-        assert_eq!(
-            explain(0, 0).unwrap().to_string(),
-            "read: allow, by the default"
-        );
-        let x32 = explain(0x4000_0000, 0).unwrap();
+        assert_eq!(explain(0, 0).to_string(), "read: allow, by the default");
+        let x32 = explain(0x4000_0000, 0);
         assert_eq!(
             (x32.action, x32.decider),
             (Action::Kill, Decider::ForeignTable)
         );
-        let unknown = explain(9999, 0).unwrap();
+        let unknown = explain(9999, 0);
         assert_eq!((unknown.syscall, unknown.decider), (None, Decider::Default));
+    }
+    /// Wherever the fault is: before the rule that decides, behind it, or about another call.
+    #[test]
+    fn a_policy_with_a_fault_explains_nothing_as_it_compiles_to_nothing() {
+        let eperm = Action::Errno(Errno::from_raw(1));
+        let none = Action::Errno(Errno::from_raw(0));
+        let seventh = [ArgCondition::dword(6, Comparison::Eq(0))];
+        let crowd = (0..5000).fold(Policy::deny_list(), |policy, value| {
+            let one = [ArgCondition::dword(0, Comparison::Eq(value))];
+            policy.rule_if("kill", one, eperm)
+        });
+        let of_rules = [
+            (Policy::deny_list().deny(&["opne"]), "unknown system call"),
+            (Policy::deny_list().deny(&["@netwrok"]), "unknown group"),
+            (
+                Policy::deny_list().rule_if("kill", seventh, eperm),
+                "condition on kill",
+            ),
+            (Policy::deny_list().rule("kill", none), "0 is not an errno"),
+            (crowd, "BPF instructions"),
+        ];
+        let decides = Policy::deny_list().deny(&["close"]);
+        let around = |(fault, wanted): &(Policy, _)| {
+            [fault.clone().then(&decides), decides.clone().then(fault)].map(|one| (one, *wanted))
+        };
+        let of_the_default = (Policy::allow_list(none).then(&decides), "0 is not an errno");
+        let close = libc::SYS_close;
+        for (policy, wanted) in of_rules.iter().flat_map(around).chain([of_the_default]) {
+            let error = policy.explain(close, [0; 6]).unwrap_err();
+            assert!(error.to_string().contains(wanted), "{error}");
+            assert_eq!(policy.prepare().unwrap_err(), error);
+        }
+        let right = decides.explain(close, [0; 6]).unwrap();
+        assert!(matches!(right.decider, Decider::Rule(0, _)));
     }
 }

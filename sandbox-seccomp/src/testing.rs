@@ -1,11 +1,17 @@
 //! What the property tests share: a policy's meaning without the compiler, and random policies and arguments.
 
+use std::collections::BTreeSet;
+
 use proptest::{prelude::*, sample};
 use sandbox_core::Errno;
 
 use crate::{
-    Action, Answer, ArgCondition, Comparison, Filter, Policy, Preset, Width, compile::program,
-    table::Architecture,
+    Action, Answer, ArgCondition, Comparison, Filter, Policy, Preset, Width,
+    compile::program,
+    instruction::{
+        AND, JUMP, JUMP_EQ, JUMP_GE, JUMP_GT, LOAD, OFFSET_ARCH, OFFSET_ARGS, OFFSET_NR, RETURN,
+    },
+    table::{ALL, Architecture},
 };
 
 /// The compiled policy for any architecture.
@@ -30,14 +36,80 @@ pub(crate) fn meaning(
     nr: u32,
     args: [u64; 6],
 ) -> Action {
-    policy.explain_on(architecture, nr, args).unwrap().action
+    policy.explain_on(architecture, nr, args).action
 }
 
-/// Every number around every bound that a filter has, for all architectures.
-pub(crate) fn numbers() -> impl Iterator<Item = u32> {
-    let x32 = (0..1024).map(|number| number | 0x4000_0000);
-    let edges = [0x3fff_ffff, 0x7fff_ffff, 0x8000_0000, 0xc000_0000, u32::MAX];
-    (0..1024).chain(x32).chain(edges)
+/// What a program compares the architecture and the number with. For two of them with no constant in between, it does the same.
+pub(crate) struct Constants {
+    architectures: BTreeSet<u32>,
+    numbers: BTreeSet<u32>,
+}
+
+impl Constants {
+    /// Panics where a program does more with them than comparing, for then its constants are not its bounds.
+    pub(crate) fn of(filter: &Filter) -> Self {
+        let program = filter.program();
+        let mut all = Self {
+            architectures: BTreeSet::new(),
+            numbers: BTreeSet::new(),
+        };
+        // Which words the accumulator may hold at each instruction. Jumps only go forward.
+        let mut held = vec![BTreeSet::new(); program.len()];
+        for (at, one) in program.iter().enumerate() {
+            let mut words = core::mem::take(&mut held[at]);
+            let mut next = vec![0];
+            match one.code {
+                RETURN => next.clear(),
+                LOAD => words = BTreeSet::from([one.k]),
+                JUMP => next = vec![usize::try_from(one.k).unwrap()],
+                AND => assert!(words.iter().all(|word| *word >= OFFSET_ARGS)),
+                code => {
+                    for word in &words {
+                        match *word {
+                            OFFSET_ARCH => all.architectures.insert(one.k),
+                            OFFSET_NR => all.numbers.insert(one.k),
+                            _ => continue,
+                        };
+                        assert!([JUMP_EQ, JUMP_GT, JUMP_GE].contains(&code));
+                    }
+                    next = vec![one.jt.into(), one.jf.into()];
+                }
+            }
+            for skip in next {
+                held[at + 1 + skip].extend(&words);
+            }
+        }
+        all
+    }
+
+    /// Numbers of which one is like each number there is, to the program and to what its policy says.
+    pub(crate) fn numbers(&self, architecture: &Architecture) -> BTreeSet<u32> {
+        let calls = architecture.calls.iter().map(|&(_, number)| number);
+        let traps = architecture.traps.iter();
+        let traps = traps.flat_map(|&(first, last)| [first, last]);
+        around(self.numbers.iter().copied().chain(calls).chain(traps))
+    }
+
+    /// The same of `AUDIT_ARCH_*`, and those that there are.
+    pub(crate) fn architectures(&self) -> BTreeSet<u32> {
+        const I386: u32 = 3 | 0x4000_0000;
+        const ARM: u32 = 40 | 0x4000_0000;
+        let known = ALL.iter().map(|architecture| architecture.audit);
+        around(
+            self.architectures
+                .iter()
+                .copied()
+                .chain(known)
+                .chain([I386, ARM]),
+        )
+    }
+}
+
+fn around(bounds: impl Iterator<Item = u32>) -> BTreeSet<u32> {
+    bounds
+        .chain([0])
+        .flat_map(|bound| [bound.wrapping_sub(1), bound, bound.wrapping_add(1)])
+        .collect()
 }
 
 pub(crate) fn actions() -> impl Strategy<Value = Action> {
