@@ -20,16 +20,26 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The imported policy decides as runc and crun do with libseccomp: rules of the same action as the default say nothing, the
-//! first rule without arguments decides whatever else is said about its call, conditions on one argument twice are alternatives.
-//! What is other, and stricter:
+//! The imported policy decides about the calls of this architecture exactly as libseccomp does once runc or crun have handed it
+//! the profile: rules of the same action as the default say nothing, the first rule without arguments decides whatever else is
+//! said about its call, conditions on one argument twice are alternatives.
+//!
+//! runc puts a program of its own before libseccomp's: under it, calls with a greater number than any that the profile names
+//! fail with `ENOSYS`, unless the default permits calls or is that errno itself. Here they get the default; where
+//! libraries are to find an old kernel, `defaultErrnoRet` 38 says so.
+//!
+//! What is other than in libseccomp, and stricter:
 //! * Calls of the tables that `archMap` adds (i386, x32) kill, as with every filter of this crate;
 //!   [`Imported::killed_architectures`] names them.
 //! * Rules of one call that overlap with different actions are [`Error::Conflict`]. libseccomp takes one of them, by the
 //!   order of its tree.
 //! * A name that this crate does not know is in [`Imported::unknown`]. Where it is to be refused while the default
 //!   allows, it is [`Error::CannotRefuse`]: it may be a call of this kernel.
-//! * `SCMP_ACT_TRACE` and `SCMP_ACT_NOTIFY` are [`Error::NoListener`].
+//! * Calls of foreign tables that the profile does not add kill the process; libseccomp ends the thread, which leaves a
+//!   process that hangs.
+//! * `SCMP_ACT_TRACE`, `SCMP_ACT_NOTIFY` and the path and metadata of a listener are [`Error::NoListener`].
+//!
+//! Flags of seccomp(2) decide nothing and are not used: [`Imported::unused_flags`] names them.
 
 mod cubes;
 mod error;

@@ -1,5 +1,7 @@
 //! Why a profile did not become a policy, or a policy no profile.
 
+use sandbox_core::Errno;
+
 /// A profile that cannot be imported as it is meant, or a policy that a profile cannot express.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -80,9 +82,18 @@ pub enum Error {
     /// The policy reports calls, and who answers in a container is not the profile's to say.
     #[error("the policy reports calls: export what `Policy::without_reports` makes of it")]
     Reports,
-    /// The version of this kernel cannot be read.
-    #[error("cannot read the kernel's version from /proc/sys/kernel/osrelease")]
-    KernelVersion,
+    /// This kernel's release cannot be read.
+    #[error("cannot read /proc/sys/kernel/osrelease")]
+    KernelRelease {
+        /// Why; `EIO` where it is no text.
+        source: Errno,
+    },
+    /// This kernel's release does not begin with two numbers.
+    #[error("the kernel's release {release:?} does not begin with a version")]
+    KernelVersion {
+        /// What the kernel says.
+        release: String,
+    },
     /// The policy itself.
     #[error(transparent)]
     Policy(#[from] crate::Error),

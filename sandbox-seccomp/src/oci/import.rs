@@ -21,6 +21,9 @@ pub struct Imported {
     pub unknown: Vec<UnknownName>,
     /// Tables whose calls the profile decides and every filter of this crate kills.
     pub killed_architectures: Vec<String>,
+    /// The profile's flags of seccomp(2), none of which a filter of this crate is installed with. No decision depends on
+    /// them: they log, leave a mitigation of Spectre out, or are about threads and listeners.
+    pub unused_flags: Vec<String>,
 }
 
 /// A name that has no number here.
@@ -55,9 +58,13 @@ impl Profile {
     /// # Errors
     /// [`Error`] names the entry that cannot be taken as it is meant.
     pub fn import(&self, target: &Target) -> Result<Imported, Error> {
-        if self.listener_path.is_some() {
+        let listener = [
+            ("listenerPath", &self.listener_path),
+            ("listenerMetadata", &self.listener_metadata),
+        ];
+        if let Some((place, _)) = listener.iter().find(|(_, said)| said.is_some()) {
             return Err(Error::NoListener {
-                place: "listenerPath".to_owned(),
+                place: (*place).to_owned(),
             });
         }
         let default = action(
@@ -107,6 +114,7 @@ impl Profile {
             policy: policy(default, &self.syscalls, &calls),
             unknown,
             killed_architectures: self.other_architectures()?,
+            unused_flags: self.flags.clone(),
         })
     }
 

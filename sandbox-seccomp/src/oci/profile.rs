@@ -33,7 +33,7 @@ pub struct Profile {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub arch_map: Vec<ArchMap>,
-    /// Flags of seccomp(2). None changes a decision, and none is used.
+    /// Flags of seccomp(2): [`Imported::unused_flags`](super::Imported::unused_flags).
     #[serde(
         default,
         deserialize_with = "nullable",
@@ -43,7 +43,7 @@ pub struct Profile {
     /// The socket of a listener for `SCMP_ACT_NOTIFY`, which no import has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener_path: Option<String>,
-    /// What the listener is told.
+    /// What the listener is told; an import refuses it as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener_metadata: Option<String>,
     /// The entries.

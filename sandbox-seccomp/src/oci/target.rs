@@ -1,6 +1,8 @@
 //! For which process on which machine a profile is read.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, io};
+
+use sandbox_core::Errno;
 
 use super::{Entry, Error, Selector};
 use crate::table::Architecture;
@@ -29,11 +31,18 @@ impl Target {
     /// [`Target::native`] with the running kernel's version.
     ///
     /// # Errors
-    /// [`Error::KernelVersion`] where it cannot be read, and those of [`Target::native`].
+    /// [`Error::KernelRelease`] where it cannot be read, [`Error::KernelVersion`] where no version is in it, and those of
+    /// [`Target::native`].
     pub fn here() -> Result<Self, Error> {
-        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")
-            .map_err(|_| Error::KernelVersion)?;
-        Self::native(version(&release).ok_or(Error::KernelVersion)?)
+        Self::of(std::fs::read_to_string("/proc/sys/kernel/osrelease"))
+    }
+
+    fn of(release: io::Result<String>) -> Result<Self, Error> {
+        let release = release.map_err(|error| Error::KernelRelease {
+            source: Errno::from_io(&error),
+        })?;
+        let kernel = version(&release).ok_or(Error::KernelVersion { release })?;
+        Self::native(kernel)
     }
 
     /// Adds a capability that the process is to have, as `CAP_SYS_ADMIN`.
@@ -80,7 +89,9 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::version;
+    use super::{Error, Target, version};
+    use sandbox_core::Errno;
+    use std::io;
 
     #[test]
     fn versions_are_two_numbers() {
@@ -89,5 +100,18 @@ mod tests {
         for text in ["", "5", "5.", "x.1", "5.x", "99999999999.1"] {
             assert_eq!(version(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_kernel_without_a_version_is_an_error_that_says_why() {
+        let source = Errno::from_raw(libc::EACCES);
+        let unread = Target::of(Err(io::Error::from_raw_os_error(libc::EACCES)));
+        assert_eq!(unread, Err(Error::KernelRelease { source }));
+        let release = "plan9\n".to_owned();
+        let odd = Target::of(Ok(release.clone()));
+        assert_eq!(odd, Err(Error::KernelVersion { release }));
+        let native = Target::native((6, 18)).unwrap();
+        assert_eq!(Target::of(Ok("6.18.5-kvm+\n".to_owned())), Ok(native));
+        assert!(Target::here().is_ok());
     }
 }
