@@ -1,48 +1,87 @@
 //! The serialized form of a policy.
 
+use std::collections::BTreeMap;
+
+use serde::de::IgnoredAny;
+
 use crate::{Action, Policy, Preset, policy::Rule};
 
 const VERSION: u32 = 1;
 
 /// A policy as a file has it.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Document {
-    /// Read first where the format allows; another version's fields mean other things.
-    version: u32,
+    version: Version,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     base: Option<Preset>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     default: Option<Action>,
     #[serde(default)]
     rules: Vec<Rule>,
+    /// Refused at the end: a file of another version has others, and is to be refused by its version, wherever that stands.
+    #[serde(flatten, skip_serializing)]
+    unknown: BTreeMap<String, IgnoredAny>,
+}
+
+/// Refused as soon as it is read, before what follows: another version's rules mean other things.
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
+#[serde(into = "u32", try_from = "u32")]
+struct Version;
+
+impl From<Version> for u32 {
+    fn from(_: Version) -> Self {
+        VERSION
+    }
+}
+
+impl TryFrom<u32> for Version {
+    type Error = Error;
+
+    fn try_from(version: u32) -> Result<Self, Error> {
+        if version == VERSION {
+            Ok(Self)
+        } else {
+            Err(Error::Version { version })
+        }
+    }
+}
+
+/// What the format's own error says.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("policy schema version {version} is not {VERSION}, the one this crate reads")]
+    Version { version: u32 },
+    #[error("unknown field `{field}`, expected one of `version`, `base`, `default`, `rules`")]
+    Field { field: String },
+    #[error("a policy needs a default or a base")]
+    NoDefault,
 }
 
 impl From<Policy> for Document {
     fn from(policy: Policy) -> Self {
         Self {
-            version: VERSION,
+            version: Version,
             base: None,
             default: Some(policy.default),
             rules: policy.rules,
+            unknown: BTreeMap::new(),
         }
     }
 }
 
 impl TryFrom<Document> for Policy {
-    type Error = String;
+    type Error = Error;
 
-    fn try_from(document: Document) -> Result<Self, String> {
+    fn try_from(document: Document) -> Result<Self, Error> {
         let Document {
-            version,
+            version: Version,
             base,
             default,
             rules,
+            unknown,
         } = document;
-        if version != VERSION {
-            return Err(format!(
-                "policy schema version {version} is not {VERSION}, the one this crate reads"
-            ));
+        if let Some((field, _)) = unknown.into_iter().next() {
+            return Err(Error::Field { field });
         }
         let mut policy = match (base, default) {
             (Some(base), None) => Self::from(base),
@@ -51,7 +90,7 @@ impl TryFrom<Document> for Policy {
                 default,
                 ..Self::from(base)
             },
-            (None, None) => return Err("a policy needs a default or a base".to_owned()),
+            (None, None) => return Err(Error::NoDefault),
         };
         policy.rules.extend(rules);
         Ok(policy)
@@ -92,10 +131,37 @@ mod tests {
         let error = read(&text.replace("\"version\": 1", "\"version\": 2")).unwrap_err();
         assert!(error.contains("version 2"), "{error}");
         assert!(read(&text.replace("conditions", "condition")).is_err());
-        assert!(read(&text.replace("\"default\"", "\"defualt\"")).is_err());
+        let error = read(&text.replace("\"default\"", "\"defualt\"")).unwrap_err();
+        assert!(error.contains("unknown field `defualt`"), "{error}");
         assert!(read(r#"{"default": "allow", "rules": []}"#).is_err());
         let error = read(r#"{"version": 1, "rules": []}"#).unwrap_err();
         assert!(error.contains("a default or a base"), "{error}");
+    }
+
+    /// Its new fields are no errors of the file's, and what it has of old may mean other things.
+    #[test]
+    fn another_version_is_refused_by_its_number_whatever_else_is_in_it() {
+        for text in [
+            r#"{"version": 2, "default": "allow", "log": true}"#,
+            r#"{"log": {"file": "x"}, "version": 2, "default": "allow"}"#,
+            r#"{"log": [1], "rules": [], "default": "allow", "version": 2}"#,
+            r#"{"version": 2, "default": {"answer": "yes"}, "rules": [{"calls": "all"}]}"#,
+            r#"{"version": 2}"#,
+            r#"{"version": 0, "base": "judge"}"#,
+        ] {
+            let error = read(text).unwrap_err();
+            let said = error.starts_with("policy schema version ");
+            assert!(said && error.contains(" is not 1"), "{text}: {error}");
+        }
+        for text in [
+            r#"{"version": "1", "base": "judge"}"#,
+            r#"{"version": 1, "version": 1, "base": "judge"}"#,
+            r#"{"version": 1, "base": "judge", "log": null}"#,
+            r#"{"version": 1, "base": "judge", "": 0}"#,
+            r#"[1, "judge"]"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 
     #[test]
