@@ -150,22 +150,11 @@ impl Listener {
     }
 }
 
-/// The bit of x32 calls.
-const X32_BIT: u32 = 0x4000_0000;
-
 /// A call with its name, as far as the tables of this crate go.
 fn named(architecture: u32, number: u32) -> Syscall {
-    let abi = Abi::from_audit(architecture, number);
-    // Below its own calls, the x32 table has the numbers of x86_64.
-    let (table_of, plain) = match abi {
-        Abi::X32 if number ^ X32_BIT < 512 => (architecture, number ^ X32_BIT),
-        Abi::X32 => (0, 0),
-        _ => (architecture, number),
-    };
-    let table = table::ALL.iter().find(|table| table.audit == table_of);
-    let name = table.and_then(|table| table.name(plain));
+    let name = table::reported_name(architecture, number);
     Syscall::new(
-        abi,
+        Abi::from_audit(architecture, number),
         number,
         name.and_then(|name| SyscallName::new(name).ok()),
     )
@@ -206,9 +195,9 @@ mod tests {
         let unknown = |abi: &str| (abi.to_owned(), None);
         assert_eq!(text(ALL[0].audit, 101), ptrace("x86_64"));
         assert_eq!(text(ALL[0].audit, 0x4000_0000 | 101), ptrace("x32"));
-        assert_eq!(text(ALL[0].audit, 0x4000_0000 | 521), unknown("x32"));
+        assert_eq!(text(ALL[0].audit, 0x4000_0000 | 521), ptrace("x32"));
         assert_eq!(text(ALL[0].audit, 0x4001_0000 | 101), unknown("x32"));
         assert_eq!(text(ALL[1].audit, 117), ptrace("aarch64"));
-        assert_eq!(text(0x4000_0003, 26), unknown("i386"));
+        assert_eq!(text(0x4000_0003, 26), ptrace("i386"));
     }
 }

@@ -1,11 +1,15 @@
 //! System call names and numbers per architecture.
 
+use sandbox_core::Abi;
+
 use crate::Error;
 
 mod aarch64;
 #[cfg(feature = "serde")]
 mod elsewhere;
+mod i386;
 mod riscv64;
+mod x32;
 mod x86_64;
 
 /// What a filter must know of an architecture.
@@ -111,6 +115,30 @@ impl Architecture {
     }
 }
 
+/// The bit of x32 calls.
+const X32_BIT: u32 = 0x4000_0000;
+
+/// The name that reports have for a call: also of tables for which there are no policies.
+pub(crate) fn reported_name(architecture: u32, number: u32) -> Option<&'static str> {
+    match Abi::from_audit(architecture, number) {
+        Abi::I386 => of_number(i386::NAMES, number),
+        // Below its own calls, the x32 table has the numbers of x86_64.
+        Abi::X32 => {
+            let number = number ^ X32_BIT;
+            of_number(x32::NAMES, number).or_else(|| X86_64.name(number))
+        }
+        _ => ALL
+            .iter()
+            .find(|table| table.audit == architecture)?
+            .name(number),
+    }
+}
+
+fn of_number(names: &[(u32, &'static str)], number: u32) -> Option<&'static str> {
+    let index = names.binary_search_by_key(&number, |&(known, _)| known);
+    names.get(index.ok()?).map(|&(_, name)| name)
+}
+
 /// Every name of every architecture, sorted.
 pub(crate) fn names() -> Vec<&'static str> {
     let calls = ALL.iter().flat_map(|architecture| architecture.calls);
@@ -120,10 +148,11 @@ pub(crate) fn names() -> Vec<&'static str> {
     names
 }
 
-/// Whether this is a call of an architecture without a table here.
+/// Whether this is a call of an architecture for which there are no policies.
 #[cfg(feature = "serde")]
 pub(crate) fn is_elsewhere(name: &str) -> bool {
-    elsewhere::NAMES.binary_search(&name).is_ok()
+    i386::NAMES.iter().any(|&(_, known)| known == name)
+        || elsewhere::NAMES.binary_search(&name).is_ok()
 }
 
 /// The name with the fewest edits, at most two.
@@ -163,8 +192,9 @@ fn edits(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, Architecture, edits};
+    use super::{ALL, Architecture, edits, i386, reported_name, x32};
     use crate::Error;
+    use sandbox_core::SyscallName;
 
     #[test]
     fn tables_are_sorted_and_without_doubles() {
@@ -174,6 +204,66 @@ mod tests {
             numbers.sort_unstable();
             assert!(numbers.is_sorted_by(|a, b| a < b));
             assert!(numbers.iter().all(|&n| n < 512));
+        }
+    }
+
+    #[test]
+    fn tables_of_names_are_sorted_and_of_names() {
+        for names in [i386::NAMES, x32::NAMES] {
+            assert!(names.is_sorted_by(|a, b| a.0 < b.0));
+            for (_, name) in names {
+                assert_eq!(SyscallName::new(name).unwrap().as_str(), *name);
+            }
+        }
+        // Those that are closed to x86_64.
+        let (first, last) = super::X32[0];
+        let own: Vec<u32> = x32::NAMES.iter().map(|&(number, _)| number).collect();
+        assert_eq!(own, Vec::from_iter(first..=last));
+    }
+
+    #[test]
+    fn reports_name_the_calls_of_every_table_of_a_kernel() {
+        const X86_64: u32 = 0xc000_003e;
+        const I386: u32 = 0x4000_0003;
+        const X32: u32 = 0x4000_0000;
+        for (architecture, number, name) in [
+            (X86_64, 101, Some("ptrace")),
+            (X86_64, 336, Some("uprobe")),
+            // What kernels before 5.7 made of it is no call of this table.
+            (X86_64, 521, None),
+            (X86_64, X32 | 101, Some("ptrace")),
+            (X86_64, X32 | 512, Some("rt_sigaction")),
+            (X86_64, X32 | 521, Some("ptrace")),
+            (X86_64, X32 | 547, Some("pwritev2")),
+            (X86_64, X32 | 548, None),
+            (X86_64, X32 | 0x1_0000 | 101, None),
+            (I386, 0, Some("restart_syscall")),
+            (I386, 20, Some("getpid")),
+            (I386, 26, Some("ptrace")),
+            (I386, 102, Some("socketcall")),
+            (I386, 451, Some("cachestat")),
+            (I386, X32 | 20, None),
+            (0xc000_00b7, 117, Some("ptrace")),
+            (0xc000_00f3, 117, Some("ptrace")),
+            (0x4000_0028, 26, None),
+        ] {
+            assert_eq!(
+                reported_name(architecture, number),
+                name,
+                "{architecture:#x} {number}"
+            );
+        }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn calls_of_other_architectures_are_known_as_theirs() {
+        for (name, known) in [
+            ("socketcall", true),
+            ("sys_debug_setcontext", true),
+            ("ptrase", false),
+        ] {
+            assert_eq!(super::is_elsewhere(name), known, "{name}");
         }
     }
 

@@ -148,7 +148,7 @@ fn calls_of_foreign_tables_are_named_with_them() {
     }
     let x32 = (0x4000_0000 | libc::SYS_getpid).to_string();
     for (args, call) in [
-        (&["int80"][..], "call 20 of i386"),
+        (&["int80"][..], "getpid of i386"),
         (&["call", &x32], "getpid of x32"),
     ] {
         let finished = Setup::new().policy(judge()).run(args);

@@ -119,9 +119,9 @@ pub(super) const GROUPS: &[Group] = &[
     ]),
     group("@futex2", "the futex calls of Linux 6.7", &["futex_wake", "futex_wait", "futex_requeue"]),
     group("@lsm", "asks security modules, and tells them", &["lsm_get_self_attr", "lsm_set_self_attr", "lsm_list_modules"]),
-    group("@obsolete", "gone from the kernel, reserved, or for programs of the last century", &[
+    group("@obsolete", "gone from the kernel, reserved, for programs of the last century, or of the kernel's own probes", &[
         "_sysctl", "afs_syscall", "create_module", "epoll_ctl_old", "epoll_wait_old", "get_kernel_syms", "get_thread_area",
         "getpmsg", "lookup_dcookie", "nfsservctl", "putpmsg", "query_module", "security",
-        "set_thread_area", "sysfs", "tuxcall", "uretprobe", "uselib", "ustat", "vserver",
+        "set_thread_area", "sysfs", "tuxcall", "uprobe", "uretprobe", "uselib", "ustat", "vserver",
     ]),
 ];
