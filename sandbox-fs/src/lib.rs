@@ -27,6 +27,8 @@ mod dev;
 mod entries;
 mod error;
 mod flags;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gather;
 mod give;
 mod idmap;

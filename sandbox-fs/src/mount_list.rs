@@ -78,8 +78,8 @@ pub(crate) fn each(
 }
 
 /// A line in the reading: `36 35 98:0 /root /point ro,nosuid shared:1 - ext4 /dev/x rw`.
-struct Parser {
-    mount: Mount,
+pub(crate) struct Parser {
+    pub(crate) mount: Mount,
     /// How many spaces there were.
     field: u8,
     word: Text<LONGEST_WORD>,
@@ -88,7 +88,7 @@ struct Parser {
 }
 
 impl Parser {
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             mount: Mount {
                 id: 0,
@@ -103,7 +103,7 @@ impl Parser {
     }
 
     /// Whether the line is complete.
-    fn take(&mut self, byte: u8) -> bool {
+    pub(crate) fn take(&mut self, byte: u8) -> bool {
         match (self.field, byte) {
             (_, b'\n') => return true,
             (5, b' ' | b',') => {

@@ -298,7 +298,11 @@ fn quota_error(holder: Holder, call: &'static str, source: Errno) -> Error {
 fn device_of(dir: &OwnedFd) -> Option<CString> {
     let device = file::identity(dir.as_raw_fd()).ok()?.device;
     let number = format!("{}:{}", libc::major(device), libc::minor(device));
-    let mounts = fs::read("/proc/self/mountinfo").ok()?;
+    source_of(&fs::read("/proc/self/mountinfo").ok()?, &number)
+}
+
+/// What a list of mounts says is mounted from the device with this number.
+pub(crate) fn source_of(mounts: &[u8], number: &str) -> Option<CString> {
     mounts.split(|byte| *byte == b'\n').find_map(|line| {
         let mut fields = line.split(|byte| *byte == b' ');
         let is_it = fields.nth(2)? == number.as_bytes();
