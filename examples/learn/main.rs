@@ -15,7 +15,10 @@ use std::{
 };
 
 use clap::Parser as _;
-use sandbox_exec::{Policy, seccomp::oci::Profile};
+use sandbox_exec::{
+    Policy,
+    seccomp::{Effective, oci::Profile},
+};
 
 use crate::{cli::Args, failure::Failure, rules::Learned, runs::Runs};
 
@@ -70,7 +73,7 @@ fn learn(args: &Args) -> Result<(), Failure> {
         write(&directory.join("policy.json"), &own)?;
         write(&directory.join("oci.json"), &oci)?;
     }
-    let list = list(&args.policy, &all, &needed);
+    let list = list(&args.policy, &base.effective()?, &all, &needed);
     let text = format!("{list}-- policy\n{own}\n-- OCI profile\n{oci}\n");
     let written = io::stdout().write_all(text.as_bytes());
     written.map_err(|source| Failure::File {
@@ -90,8 +93,8 @@ fn unsupervised(policy: &Policy) -> Policy {
 }
 
 /// What was learned, a line for each rule.
-fn list(base: &str, all: &[Learned], needed: &[Learned]) -> String {
-    let mut text = format!("what {base} refuses, and how often it was called:\n");
+fn list(name: &str, base: &Effective, all: &[Learned], needed: &[Learned]) -> String {
+    let mut text = format!("what {name} refuses, and how often it was called:\n");
     for rule in all {
         let word = if needed.contains(rule) {
             "needed"
@@ -101,11 +104,18 @@ fn list(base: &str, all: &[Learned], needed: &[Learned]) -> String {
         let conditions: Vec<_> = rule.conditions.iter().map(ToString::to_string).collect();
         let place = if conditions.is_empty() { "" } else { " where " };
         let (syscall, conditions) = (&rule.syscall, conditions.join(" and "));
-        let remark = if rule.beyond_judge {
-            "; judge refuses it"
-        } else {
-            ""
-        };
+        let unasked = rules::unasked(base, rule);
+        let mut remark = String::new();
+        if !unasked.is_empty() {
+            let arguments: Vec<_> = unasked.iter().map(|one| format!("arg{one}")).collect();
+            remark += &format!(
+                "; whatever {}, by which {name} decides",
+                arguments.join(", ")
+            );
+        }
+        if rule.beyond_judge {
+            remark += "; judge refuses it";
+        }
         text += &format!(
             "{word:<10} {:>7}  {syscall}{place}{conditions}{remark}\n",
             rule.count

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sandbox_exec::{
     Errno, Policy, ReportedCall,
-    seccomp::{Action, ArgCondition},
+    seccomp::{Action, ArgCondition, Comparison, Effective},
 };
 
 use crate::{failure::Failure, telling};
@@ -142,6 +142,34 @@ pub(crate) fn learned<'a>(
     }
 }
 
+/// Arguments by which the base decides the call where the rule may hold, and for which the rule does not ask.
+pub(crate) fn unasked(base: &Effective, rule: &Learned) -> BTreeSet<u8> {
+    let mut calls = base.calls.iter();
+    let call = calls.find(|call| call.name == rule.syscall);
+    let cases = call.map_or(&[][..], |call| &call.cases);
+    let excludes = |asked: &ArgCondition, decides: &ArgCondition| match asked.comparison {
+        Comparison::Eq(seen) => asked.argument == decides.argument && !decides.holds([seen; 6]),
+        _ => false,
+    };
+    cases
+        .iter()
+        .map(|(conditions, _)| conditions)
+        .filter(|conditions| {
+            let mut pairs = conditions
+                .iter()
+                .flat_map(|decides| rule.conditions.iter().map(move |asked| (asked, decides)));
+            !pairs.any(|(asked, decides)| excludes(asked, decides))
+        })
+        .flatten()
+        .map(|decides| decides.argument)
+        .filter(|argument| {
+            rule.conditions
+                .iter()
+                .all(|asked| asked.argument != *argument)
+        })
+        .collect()
+}
+
 /// The base with these rules behind it.
 pub(crate) fn with(base: &Policy, rules: &[Learned]) -> Policy {
     let (plain, conditional): (Vec<_>, Vec<_>) =
@@ -160,10 +188,10 @@ pub(crate) fn with(base: &Policy, rules: &[Learned]) -> Policy {
 
 #[cfg(test)]
 mod tests {
-    use super::{Learned, base, learned, unseen, watched, with};
+    use super::{Learned, base, learned, unasked, unseen, watched, with};
     use sandbox_exec::{
         Abi, Policy, ReportedCall, Syscall, SyscallName,
-        seccomp::{Action, Answer},
+        seccomp::{Action, Answer, ArgCondition, Comparison},
     };
     use std::time::Duration;
 
@@ -196,6 +224,31 @@ mod tests {
             counts,
             expected.map(|(name, count)| (name.to_owned(), count))
         );
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn arguments_that_the_base_looks_at_and_the_rule_does_not_are_found() {
+        let first_only = Policy::allow_list(Action::Kill).rule_if(
+            "read",
+            [ArgCondition::qword(0, Comparison::Eq(0))],
+            Action::Allow,
+        );
+        for (base, call, expected) in [
+            (first_only.clone(), call("read", [3; 6]), &[0][..]),
+            (first_only, call("write", [3; 6]), &[]),
+            (
+                Policy::strict_compute(),
+                call("sendto", [3; 6]),
+                &[2, 3, 4, 5],
+            ),
+            (Policy::judge(), call("fcntl", [3; 6]), &[]),
+            (Policy::judge(), call("fcntl", [8; 6]), &[]),
+            (Policy::judge(), call("socket", [16; 6]), &[]),
+        ] {
+            let found = unasked(&base.effective().unwrap(), &rules(&[call])[0]);
+            assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
+        }
     }
 
     #[cfg(target_arch = "x86_64")]
