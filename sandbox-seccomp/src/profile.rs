@@ -23,33 +23,41 @@ impl Policy {
     /// The policy for untrusted programs, native and interpreted, and for the compilers that make them.
     ///
     /// An allow list: what it does not name fails with `ENOSYS`, as on a kernel that lacks it, so that new calls stay
-    /// closed and libraries take their older way. The groups:
+    /// closed and libraries take their older way. What begins with `@` is a [`Group`](crate::Group); what is named by itself
+    /// is an exception from its group.
     ///
     /// | Calls | What happens | Why |
     /// |---|---|---|
-    /// | files, memory, threads, signals, time, pipes, polling, local sockets | allowed | every program needs them |
+    /// | `@descriptors`, `@file-read`, `@file-write` | allowed | rights are checked at the open; what exists is the mount namespace's business |
+    /// | `@memory`, `@memory-placement` | allowed | the program's own, which the cgroup counts |
+    /// | `@process`, `@threads`, `@scheduling`, `@signals` | allowed | the cgroup counts processes, the pid namespace bounds signals, priorities only fall |
+    /// | `@time`, `@waiting`, `@self`, `@limits`, `@switchboards` | allowed | every program needs them |
+    /// | `@network`, `@messages` | allowed | sockets, once they exist |
     /// | `clone` with a `CLONE_NEW*` flag | `EPERM` | a new user namespace is a new set of capabilities |
     /// | `clone3` | `ENOSYS` | its flags lie in memory where no filter sees them; libc falls back to `clone` |
-    /// | `socket` | `AF_UNIX`; TCP and UDP over IPv4 and IPv6, in exactly the types and protocols that name them; raw ones `EPERM` | every other pair makes the kernel look for a module |
+    /// | `socket` | `AF_UNIX`; TCP and UDP over IPv4 and IPv6, in exactly the types and protocols that name them; raw ones `EPERM`; others of IP `EPROTONOSUPPORT`; other families `EAFNOSUPPORT` | every other pair makes the kernel look for a module |
+    /// | `socketpair` | `AF_UNIX`; else `EAFNOSUPPORT` | as above |
     /// | `setsockopt` `SO_ATTACH_*` | `EPERM` | socket filters are compiled out of one budget of the host (`bpf_jit_limit`); once it is spent, nobody on the host can install a system call filter |
     /// | `setsockopt`: joining multicast groups, IPv6 flow labels | `EPERM` | kernel memory per group that no cgroup counts; the labels come out of a budget of the host |
-    /// | signals, scheduling and priority of process 1, `pidfd_open` of it, priority of a whole user | `EPERM` | where the box has a single id, init has it too: it could be starved and flooded |
+    /// | `kill`, `tkill`, `tgkill`, `rt_sigqueueinfo`, `rt_tgsigqueueinfo`, `pidfd_open`, `sched_setaffinity`, `sched_setscheduler`, `sched_setparam`, `sched_setattr` of process 1 | `EPERM` | where the box has a single id, init has it too: it could be starved and flooded |
+    /// | `setpriority` of process 1 or its group, or of a whole user | `EPERM` | where the box has a single id, init has it too: it could be starved and flooded |
     /// | `fcntl` | descriptors, locks, pipes, seals; else `EINVAL`; process 1 as owner of a descriptor: `EPERM` | leases, directory notes and write hints tell other boxes about a shared file; the owner gets signals |
     /// | `mmap` and `memfd_create` of huge pages | `ENOMEM` | the memory cgroup does not count them; a machine without a pool says the same |
     /// | `ioctl` `TIOCSTI`, `TIOCLINUX` | `EPERM` | they type into the terminal of the embedder |
     /// | `ioctl` `FIOSETOWN`, `SIOCSPGRP` | `EPERM` | they make process 1 the owner of a descriptor, by a number in memory |
+    /// | `ioctl` `FS_IOC_SETFLAGS`, `FS_IOC_FSSETXATTR` | `EPERM` | they take a file out of its project, and so out of the disk quota |
     /// | `ioctl` of bridges, VLANs and network drivers | `EPERM` | the kernel looks for a module before it looks at capabilities |
     /// | `prctl` | harmless options, else `EINVAL` | `PR_SET_MM`, `PR_SET_SECCOMP` and what comes next |
     /// | `prlimit64` of another process | `EPERM` | a CPU limit on init ends the box |
     /// | `personality` | read, default, no address randomization; else `EPERM` | others weaken memory protection |
-    /// | `set*id`, `capset`, host name, clock adjustment, kernel log | `EPERM` | credentials are final |
-    /// | extended attributes, setting | `EOPNOTSUPP` | storage that no limit counts |
-    /// | `io_uring_*`, `bpf`, keys, `userfaultfd`, `perf_event_open`, `seccomp` ... | `ENOSYS` | large and young parts of the kernel; runtimes probe for some of them |
-    /// | `inotify_*`, `fanotify_*` | `ENOSYS` | they tell when another box or the host uses a file of a shared bind |
-    /// | `ptrace`, other processes' memory, mounts, namespaces, modules, the clock ... | kill | only an attack calls them |
-    ///
-    /// A program may not install filters of its own: nothing that a judge runs does, and one that returns errnos would
-    /// answer in place of a supervisor that is to be notified.
+    /// | `@credentials`, `@host` | `EPERM` | credentials are final, and the host is not the program's to name or tune |
+    /// | `sync`, `syncfs` | `ENOSYS` | they wait for the disks of the whole host, and so for other boxes |
+    /// | `@attributes` | `EOPNOTSUPP` | storage that no limit counts; `cp(1)` and `tar(1)` take this errno for a filesystem without them |
+    /// | `@io-uring` | `ENOSYS` | calls made through it pass no filter |
+    /// | `@confine` | `ENOSYS` | a filter of the program's own that returns errnos would answer in place of a supervisor that is to be notified |
+    /// | `@aio`, `@keys`, `@kernel-code`, `@exploit-aids`, `@ipc`, `@file-new`, `@futex2`, `@lsm`, `@mount-read`, `@obsolete` | `ENOSYS` | large, young or forgotten parts of the kernel; runtimes probe for some of them and do without |
+    /// | `@watch` | `ENOSYS` | they tell when another box or the host uses a file of a shared bind |
+    /// | `@other-processes`, `@mount`, `@namespaces`, `@machine` | kill | only an attack calls them |
     ///
     /// Debuggers and `LeakSanitizer` need `ptrace` and do not work under this policy: the sanitizer's tracer process dies
     /// and the program waits for it (`ASAN_OPTIONS=detect_leaks=0` helps). `getifaddrs(3)` and so node's
@@ -96,7 +104,6 @@ impl Policy {
             .harmless_socket_options()
             .because("filters and multicast take memory out of budgets of the host")
             .harmless_ioctls()
-            .because("typing into the embedder's terminal, signals to process 1, loading of modules")
             .harmless_fcntls()
             .because("leases and notes tell of other boxes; the owner of a descriptor gets signals")
             .harmless_prctls()
@@ -137,5 +144,7 @@ const PROBED: &[&str] = &[
 /// What no program and no compiler calls in honest work; to call it is the verdict.
 const ATTACKS: &[&str] = &["@other-processes", "@mount", "@namespaces", "@machine"];
 
+#[cfg(test)]
+mod documented;
 #[cfg(test)]
 mod tests;

@@ -88,8 +88,10 @@ impl Policy {
     pub(super) fn harmless_ioctls(self) -> Self {
         // The kernel reads the command as 32 bits: whoever compares 64 lets 0x1_0000_5412 pass.
         let mut policy = self.rule("ioctl", Action::Allow);
-        for (first, last) in IOCTLS {
+        policy = policy.because("what it is asked of is an open descriptor");
+        for (first, last, reason) in IOCTLS {
             policy = policy.rule_if("ioctl", between(1, first, last), EPERM);
+            policy = policy.because(reason);
         }
         policy
     }
@@ -203,20 +205,30 @@ const INIT: u64 = 1;
 
 // The numbers below are the same on all architectures of this crate.
 
-/// Commands of ioctl(2) from first to last that are refused.
-const IOCTLS: [(u64, u64); 6] = [
+/// Commands of ioctl(2) from first to last that are refused, and why.
+const IOCTLS: [(u64, u64, &str); 6] = [
     // TIOCSTI
-    (0x5412, 0x5412),
+    (0x5412, 0x5412, TYPES),
     // TIOCLINUX
-    (0x541c, 0x541c),
+    (0x541c, 0x541c, TYPES),
     // FIOSETOWN, SIOCSPGRP
-    (0x8901, 0x8902),
+    (
+        0x8901,
+        0x8902,
+        "the owner of a descriptor gets signals, and init could be made it",
+    ),
     // SIOCGIFBR and what follows it: bridges, VLANs, bonds, driver and private commands.
-    (0x8940, 0x89ff),
-    // FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR: take a file out of its project, and so out of the quota.
-    (0x4008_6602, 0x4008_6602),
-    (0x401c_5820, 0x401c_5820),
+    (
+        0x8940,
+        0x89ff,
+        "the kernel looks for a module before it looks at capabilities",
+    ),
+    // FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR
+    (0x4008_6602, 0x4008_6602, LEAVES),
+    (0x401c_5820, 0x401c_5820, LEAVES),
 ];
+const TYPES: &str = "types into the terminal of the embedder";
+const LEAVES: &str = "takes a file out of its project, and so out of the disk quota";
 
 /// Commands of fcntl(2) from first to last that are allowed.
 const FCNTLS: [(u64, u64); 3] = [
@@ -305,4 +317,55 @@ fn between(argument: u8, first: u64, last: u64) -> Vec<ArgCondition> {
         conditions.push(ArgCondition::dword(argument, Comparison::Ge(first)));
     }
     conditions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::flags;
+    use crate::{Action, Preset, table::ALL, testing::filter};
+    use sandbox_core::Errno;
+
+    /// Of `pthread_create(3)` and `fork(3)`.
+    const THREAD: u64 = 0x003d_0f00;
+    const PROCESS: u64 = 0x0120_0011;
+
+    /// All namespaces but that of time, whose bit is the exit signal's in `clone`.
+    const EACH: [i32; 7] = [
+        libc::CLONE_NEWNS,
+        libc::CLONE_NEWCGROUP,
+        libc::CLONE_NEWUTS,
+        libc::CLONE_NEWIPC,
+        libc::CLONE_NEWUSER,
+        libc::CLONE_NEWPID,
+        libc::CLONE_NEWNET,
+    ];
+
+    #[test]
+    fn no_flag_of_clone_makes_a_namespace() {
+        for preset in Preset::ALL {
+            let refused = match preset {
+                Preset::PermissiveDeny => Action::Allow,
+                Preset::StrictCompute => Action::Kill,
+                _ => Action::Errno(Errno::from_raw(libc::EPERM)),
+            };
+            for architecture in ALL {
+                let filter = filter(&preset.into(), architecture);
+                let clone = architecture.number("clone").unwrap().unwrap();
+                let action = |flags| {
+                    filter.evaluate(architecture.audit, clone.into(), [flags, 0, 0, 0, 0, 0])
+                };
+                assert_eq!(action(THREAD), Action::Allow, "{preset:?}");
+                for namespace in EACH {
+                    let namespace = flags(namespace);
+                    for flags in [THREAD, PROCESS, 0, 0xffff_ffff_0000_0000] {
+                        let action = action(flags | namespace);
+                        assert_eq!(
+                            action, refused,
+                            "{preset:?}, {namespace:#x} with {flags:#x}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }

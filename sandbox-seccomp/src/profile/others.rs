@@ -15,7 +15,7 @@ impl Policy {
     /// |---|---|---|
     /// | `clone` of a thread | allowed | the JVM, Node, .NET and Go are made of threads |
     /// | `clone` of a process, `fork`, `vfork` | `EPERM` | `subprocess`, `child_process` and `ProcessBuilder` fail with an exception that names it |
-    /// | `socket` | `AF_UNIX`; else `EACCES` | event loops wake themselves by a `socketpair`; there is nobody else to talk to |
+    /// | `socket`, `socketpair` | `AF_UNIX`; else `EACCES` | event loops wake themselves by a `socketpair`; there is nobody else to talk to |
     ///
     /// `execve` stays allowed, as in [`Policy::strict_compute`]; launchers such as `java` also execute themselves anew.
     #[must_use]
@@ -33,7 +33,7 @@ impl Policy {
     ///
     /// | Calls | What happens | Why |
     /// |---|---|---|
-    /// | `socket` | `AF_UNIX`; else `EACCES` | compilers of .NET, Scala and others have a server, beside them in the box; macros and build scripts are untrusted code as well |
+    /// | `socket`, `socketpair` | `AF_UNIX`; else `EACCES` | compilers of .NET, Scala and others have a server, beside them in the box; macros and build scripts are untrusted code as well |
     #[must_use]
     pub fn compiler() -> Self {
         Self::judge().without_internet()

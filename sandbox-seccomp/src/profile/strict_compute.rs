@@ -8,20 +8,27 @@ impl Policy {
     ///
     /// | Calls | What happens | Why |
     /// |---|---|---|
-    /// | reading files, memory, clocks, timers, waiting, questions about itself | allowed | the loader, the C and C++ libraries and the program itself need them |
-    /// | opening for writing, making, truncating | `EACCES` | answers go to the streams; `openat2` has its flags in memory and is `ENOSYS` |
-    /// | `write` and its kin | allowed | on the streams; no other descriptor can be had |
-    /// | changing the tree of files | `ENOSYS` | as above |
+    /// | `@descriptors`, `@file-read`, `@memory`, `@threads`, `@time`, `@waiting`, `@self` | allowed | the loader, the C and C++ libraries and the program itself need them |
+    /// | `setrlimit`, `sched_getaffinity`, `sched_getparam`, `sched_getscheduler`, `sched_get_priority_max`, `sched_get_priority_min`, `getpriority` | allowed | as above |
+    /// | `open`, `openat` for writing, making, truncating | `EACCES` | answers go to the streams |
+    /// | `openat2` | `ENOSYS` | its flags lie in memory, where no filter sees them |
+    /// | `write`, `writev`, `pwrite64`, `pwritev`, `pwritev2` | allowed | on the streams; no other descriptor can be had |
+    /// | what else is of `@file-write` | `ENOSYS` | as above |
     /// | `clone` of a thread | allowed | `std::thread`, OpenMP, the Go runtime |
     /// | `clone` of a process, `fork`, `vfork`, `execveat` | kill | a solution is one process; to make another is the verdict |
     /// | `execve` | reported, and ends the run, but for the start's own | a solution is one program; a filter cannot count, so the supervisor does |
-    /// | every socket call | kill, but for the report of a failed start | there is nobody to talk to |
-    /// | signals to threads of the program | allowed, never to process 1 | `abort(3)`, `raise(3)`, the Go scheduler |
+    /// | `@network`, `@messages` | kill | there is nobody to talk to |
+    /// | `sendto`, `sendmsg` | kill, but for what the start sends: the report of its failure, the listener | a program without sockets gains nothing by them |
+    /// | `rt_sigaction`, `rt_sigprocmask`, `rt_sigreturn`, `rt_sigpending`, `rt_sigtimedwait`, `rt_sigsuspend`, `sigaltstack`, `pause`, `restart_syscall` | allowed | handlers of its own |
+    /// | `tkill`, `tgkill` | allowed, but to process 1 `EPERM` | `abort(3)`, `raise(3)`, the Go scheduler |
     /// | `sched_setscheduler` | to `SCHED_OTHER`, which every process of the box has anyhow; else `ENOSYS` | Free Pascal asks for it at each thread that it makes, and has none without |
-    /// | `kill` and other signals by process | `EPERM` | there is no other process |
+    /// | `kill`, `rt_sigqueueinfo`, `rt_tgsigqueueinfo`, `pidfd_send_signal` | `EPERM` | there is no other process |
     /// | `ioctl` | is it a terminal, how much is there to read, blocking or not; else `ENOTTY` | what the libraries ask |
-    /// | `fcntl`, `prctl`, `prlimit64`, huge pages | as in [`Policy::judge`] | |
-    /// | `ptrace`, mounts, namespaces, modules, the clock ... | kill | only an attack calls them |
+    /// | `fcntl`, `prctl` | as in [`Policy::judge`]: else `EINVAL`, and `EPERM` for process 1 as an owner | |
+    /// | `prlimit64` of another process | `EPERM`, as there | |
+    /// | `mmap` and `memfd_create` of huge pages | `ENOMEM`, as there | |
+    /// | `@other-processes`, `@mount`, `@namespaces`, `@machine` | kill | only an attack calls them |
+    /// | `seccomp` | `ENOSYS`; the start's greeting is reported | by which it shows that reports arrive |
     /// | everything else | `ENOSYS` | |
     ///
     /// Where nobody supervises, the start needs `execve` and the program has it too:

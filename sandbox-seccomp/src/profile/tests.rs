@@ -1,6 +1,6 @@
 use sandbox_core::Errno;
 
-use super::arguments::{BY_NUMBER, flags};
+use super::arguments::BY_NUMBER;
 use crate::{
     Action, Answer, Error, Policy, Preset,
     table::{ALL, Architecture, X86_64},
@@ -236,44 +236,6 @@ fn number(architecture: &Architecture, name: &str) -> i64 {
 
 const THREAD: u64 = 0x003d_0f00;
 const PROCESS: u64 = 0x0120_0011;
-
-/// All namespaces but that of time, whose bit is the exit signal's in `clone`.
-const NAMESPACES: [i32; 7] = [
-    libc::CLONE_NEWNS,
-    libc::CLONE_NEWCGROUP,
-    libc::CLONE_NEWUTS,
-    libc::CLONE_NEWIPC,
-    libc::CLONE_NEWUSER,
-    libc::CLONE_NEWPID,
-    libc::CLONE_NEWNET,
-];
-
-#[test]
-fn no_flag_of_clone_makes_a_namespace() {
-    for preset in Preset::ALL {
-        let refused = match preset {
-            Preset::PermissiveDeny => Action::Allow,
-            Preset::StrictCompute => Action::Kill,
-            _ => Action::Errno(Errno::from_raw(libc::EPERM)),
-        };
-        for architecture in ALL {
-            let filter = filter(&preset.into(), architecture);
-            let clone = number(architecture, "clone");
-            let action = |flags| filter.evaluate(architecture.audit, clone, [flags, 0, 0, 0, 0, 0]);
-            assert_eq!(action(THREAD), Action::Allow, "{preset:?}");
-            for namespace in NAMESPACES {
-                let namespace = flags(namespace);
-                for flags in [THREAD, PROCESS, 0, 0xffff_ffff_0000_0000] {
-                    let action = action(flags | namespace);
-                    assert_eq!(
-                        action, refused,
-                        "{preset:?}, {namespace:#x} with {flags:#x}"
-                    );
-                }
-            }
-        }
-    }
-}
 
 #[test]
 fn strict_compute_is_one_process_that_reads_and_prints() {
