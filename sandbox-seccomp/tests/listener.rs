@@ -32,6 +32,13 @@ fn call(number: c_long, argument: c_long) -> Result<c_long, Errno> {
 fn under<T: Send + 'static>(
     body: impl FnOnce(&Filter) -> T + Send + 'static,
 ) -> (Listener, JoinHandle<T>) {
+    under_filter(filter, body)
+}
+
+fn under_filter<T: Send + 'static>(
+    filter: impl FnOnce() -> Filter + Send + 'static,
+    body: impl FnOnce(&Filter) -> T + Send + 'static,
+) -> (Listener, JoinHandle<T>) {
     let (send, receive) = mpsc::channel();
     let thread = thread::spawn(move || {
         // SAFETY: takes numbers.
@@ -154,4 +161,38 @@ fn the_descriptor_can_be_polled() {
     listener.refuse(&next(&listener), E2BIG).unwrap();
     assert_eq!(thread.join().unwrap(), Err(E2BIG));
     assert_ne!(poll() & libc::POLLHUP, 0);
+}
+
+#[test]
+fn a_start_is_let_through_and_nothing_else_as_one() {
+    let policy = || {
+        Policy::deny_list()
+            .deny(&["seccomp", "prctl"])
+            .rule("execve", Action::Report(Answer::Errno(E2BIG)))
+            .rule("getppid", Action::Report(Answer::Errno(E2BIG)))
+            .prepare()
+            .unwrap()
+    };
+    assert!(policy().reports_start() && !filter().reports_start());
+    let (listener, thread) = under_filter(policy, |_| {
+        // Without a path there is no program to become.
+        let execve = || call(libc::SYS_execve, 0);
+        (execve(), execve(), call(libc::SYS_getppid, 0))
+    });
+    let start = next(&listener);
+    assert!(start.is_start(), "{start:?}");
+    assert_eq!(listener.let_start(&start), Ok(true));
+    let second = next(&listener);
+    assert!(second.is_start() && second != start);
+    listener.refuse(&second, E2BIG).unwrap();
+    let other = next(&listener);
+    assert!(!other.is_start());
+    let einval = Errno::from_raw(libc::EINVAL);
+    assert_eq!(listener.let_start(&other), Err(einval));
+    listener.refuse(&other, E2BIG).unwrap();
+    let efault = Errno::from_raw(libc::EFAULT);
+    let ends = thread.join().unwrap();
+    assert_eq!(ends, (Err(efault), Err(E2BIG), Err(E2BIG)));
+    // It is for the one who counts to know that this let nothing through.
+    assert_eq!(listener.let_start(&second), Ok(false));
 }

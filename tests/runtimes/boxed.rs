@@ -4,8 +4,8 @@ use std::{os::unix::fs::chown, path::Path};
 
 use libtest_mimic::Failed;
 use sandbox_exec::{
-    Basis, Bytes, Command, Finished, Identity, Limits, MountFlags, Policy, Quota, RootSpec,
-    Sandbox, Stdin, Verdict, fs::FileMode,
+    Basis, Bytes, Command, Finished, Identity, Limits, MountFlags, Policy, Quota, Reading,
+    RootSpec, Sandbox, Stdin, Verdict, fs::FileMode,
 };
 use sandbox_test_support::{boxes, host};
 
@@ -130,6 +130,14 @@ impl Ran {
         (judgement.basis == Basis::Sigsys)
             .then_some(())
             .ok_or_else(|| self.told("was not killed by the filter"))
+    }
+
+    /// How many calls were reported, where that is no more than this.
+    pub(crate) fn reports_at_most(&self, most: u64) -> Result<u64, Failed> {
+        match &self.finished.outcome.evidence.reports {
+            Reading::Value(reports) if reports.total <= most => Ok(reports.total),
+            other => Err(self.told(&format!("has reported too much, or nothing: {other:?}"))),
+        }
     }
 
     /// Whether it printed these lines, and as the last one this, if any.

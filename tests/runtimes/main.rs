@@ -18,7 +18,7 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use sandbox_exec::Policy;
+use sandbox_exec::{Policy, SyscallReports};
 use sandbox_test_support::host;
 
 use crate::{
@@ -65,6 +65,11 @@ fn matrix(runtime: &Runtime) -> Result<(), Failed> {
     let whole = boxed.run(Policy::judge(), &[]);
     whole.is_ok()?;
     whole.says(&runtime.says, "subprocess 7")?;
+    // The judge tells what it kills for; told of every errno as well, it hears of far fewer calls than end a run.
+    let told = boxed.run(Policy::judge().report_kills().report_errnos(), &[]);
+    told.is_ok()?;
+    told.says(&runtime.says, "subprocess 7")?;
+    let reports = told.reports_at_most(SyscallReports::FLOOD / 10)?;
     match runtime.fits {
         Fits::StrictCompute => {
             let alone = boxed.run(Policy::strict_compute(), &["alone"]);
@@ -82,7 +87,7 @@ fn matrix(runtime: &Runtime) -> Result<(), Failed> {
     }
     let (name, all) = (&runtime.name, started.elapsed());
     say(&format!(
-        "{name}: compiled in {compiled:.1?}, all in {all:.1?}"
+        "{name}: compiled in {compiled:.1?}, all in {all:.1?}, {reports} calls reported under judge"
     ));
     Ok(())
 }
