@@ -35,6 +35,9 @@ pub(crate) enum Failure {
         "the program makes more than 4096 calls that differ in their arguments; start from a policy that allows more"
     )]
     TooMany,
+    /// The kernel takes no filter that tells all of them apart.
+    #[error("what was learned is too much for a filter; start from a policy that allows more")]
+    Unfiltered(#[source] sandbox_exec::seccomp::Error),
     /// Calls without a name in this family's tables.
     #[error("the program makes calls that a policy cannot name: {0:?}")]
     Nameless(BTreeSet<String>),
@@ -69,6 +72,7 @@ impl Failure {
     pub(crate) fn is_the_programs(&self) -> bool {
         match self {
             Self::TooMany
+            | Self::Unfiltered(_)
             | Self::Nameless(_)
             | Self::Ended { .. }
             | Self::Differs { .. }

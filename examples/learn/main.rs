@@ -51,7 +51,9 @@ fn learn(args: &Args) -> Result<(), Failure> {
     let calls = watched.iter().flat_map(|run| &run.seen.calls);
     let mut all = rules::learned(calls)?;
     all.extend(rules::unseen(&base, &policy));
-    if let Some((run, how)) = runs.differs(&rules::with(&base, &all), &watched)? {
+    let learned = rules::with(&base, &all);
+    learned.prepare().map_err(Failure::Unfiltered)?;
+    if let Some((run, how)) = runs.differs(&learned, &watched)? {
         return Err(Failure::Differs { run, how });
     }
     let mut needed = all.clone();

@@ -286,7 +286,17 @@ fn what_teaches_nothing_is_said_and_nothing_is_printed() {
     }
     let flood =
         "import fcntl\nfor n in range(4097):\n  try: fcntl.fcntl(0, n)\n  except OSError: pass";
-    let cases: [(&[&str], &[&str], i32, &str); 6] = [
+    let sockets = format!(
+        "import ctypes\nfor n in range(1000): ctypes.CDLL(None).syscall({}, n * 977, n * 131, n * 31)",
+        libc::SYS_socket
+    );
+    let cases: [(&[&str], &[&str], i32, &str); 7] = [
+        (
+            &[],
+            &["/usr/bin/python3", "-I", "-c", &sockets],
+            1,
+            "too much for a filter",
+        ),
         (
             &[],
             &["/usr/bin/python3", "-I", "-c", flood],
