@@ -1,15 +1,17 @@
 //! Calls that a policy reports: what the supervisor learns of them, and what a program can do about it.
 
 mod calls;
+mod execve;
 mod floods;
 mod forgeries;
 mod starts;
 mod threads;
 
 use sandbox_exec::{
-    Answer, Errno, Finished, Reading, ReportedCall, SyscallReports, core::Evidence, seccomp::Action,
+    Answer, Basis, Errno, Finished, Output, Reading, ReportedCall, SyscallReports, Verdict,
+    core::Evidence, seccomp::Action,
 };
-use sandbox_test_support::host;
+use sandbox_test_support::{boxes, host, setup::judged};
 
 pub(crate) const ENOSYS: Errno = Errno::from_raw(libc::ENOSYS);
 pub(crate) const REPORT_KILL: Action = Action::Report(Answer::Kill);
@@ -39,4 +41,23 @@ pub(crate) fn named(finished: &Finished, name: &str) -> ReportedCall {
     let calls = &reports(finished).calls;
     let found = calls.iter().find(|call| call.syscall.to_string() == name);
     *found.unwrap_or_else(|| panic!("{name} is not among {calls:?}"))
+}
+
+/// The verdict names this call.
+#[track_caller]
+pub(crate) fn assert_names(syscall: &str, finished: &Finished) {
+    let (
+        Verdict::SecurityViolation {
+            syscall: Some(call),
+        },
+        Basis::SyscallReport,
+    ) = judged(finished)
+    else {
+        panic!("{:?}", finished.outcome)
+    };
+    assert_eq!(call.to_string(), syscall);
+}
+
+pub(crate) fn capture() -> Output {
+    Output::Capture { keep: boxes::KEEP }
 }
