@@ -6,6 +6,10 @@ use crate::Syscall;
 
 /// The calls of one run that its policy reports, as the kernel told the supervisor. No program can forge, hide or change one:
 /// each was stopped by the kernel, and its arguments are the registers of the moment.
+///
+/// Also not by its end: a call that waits for its answer when the main program ends is taken before the rest of the box may
+/// die. Where the box is killed instead, at a limit or by the embedder, one that waits just then is neither made nor listed.
+/// Nor is one that a signal of the program's own takes back before the supervisor has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -19,7 +23,8 @@ pub struct SyscallReports {
     pub with_kills: bool,
     /// The calls were made and only written down: such a run was no sandboxed one.
     pub let_through: bool,
-    /// The call for which the run was ended, where one was.
+    /// The call that the policy ends a run for, or the one that a flood ended it for, where there was one; also where the main
+    /// program had ended before the supervisor could end it. Where the last call of a flood was taken back, the most frequent one.
     pub decisive: Option<ReportedCall>,
 }
 
@@ -61,6 +66,13 @@ impl SyscallReports {
 
     /// How many calls one run may have reported: at the next one it is ended. Each costs the supervisor about ten microseconds.
     pub const FLOOD: u64 = 10_000;
+
+    /// The call that was reported most often; the first of several.
+    #[must_use]
+    pub fn most_frequent(&self) -> Option<&ReportedCall> {
+        // Of equals, `max_by_key` takes the last.
+        self.calls.iter().rev().max_by_key(|call| call.count)
+    }
 
     /// Adds a report.
     pub fn record(&mut self, call: ReportedCall) {
@@ -107,5 +119,17 @@ mod tests {
                 (number, 3, [0; 6])
             );
         }
+    }
+
+    #[test]
+    fn most_frequent_is_the_first_of_the_most_counted() {
+        let mut reports = SyscallReports::default();
+        assert_eq!(reports.most_frequent(), None);
+        for number in [5, 6, 7, 7, 6] {
+            let syscall = Syscall::new(Abi::X86_64, number, None);
+            reports.record(ReportedCall::new(syscall, [0; 6], 7, Duration::ZERO));
+        }
+        let most = reports.most_frequent().unwrap();
+        assert_eq!((most.syscall.number, most.count), (6, 2));
     }
 }

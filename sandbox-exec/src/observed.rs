@@ -176,6 +176,14 @@ impl Status {
         message::send_go(self.socket.as_raw_fd()).map_err(Error::call("send to init"))
     }
 
+    /// Lets init end. One that had nothing to wait for has ended already.
+    pub(crate) fn dismiss(&self) -> Result<(), Error> {
+        match message::send_go(self.socket.as_raw_fd()) {
+            Err(errno) if matches!(errno.raw(), libc::EPIPE | libc::ECONNRESET) => Ok(()),
+            other => other.map_err(Error::call("send to init")),
+        }
+    }
+
     /// Takes what has come.
     pub(crate) fn read(&mut self) -> Result<(), Error> {
         while !self.hung_up {

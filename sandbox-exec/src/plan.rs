@@ -57,4 +57,7 @@ pub struct InitPlan {
     /// How long the box may live if nobody watches it: the wall limit with some slack. The supervisor's own clock comes
     /// first; this one is for an embedder that never waits.
     pub(crate) life: Option<Duration>,
+    /// Whether init waits for the supervisor before it takes with it what the payload left behind: calls that the filter
+    /// reports may wait there.
+    pub(crate) lingers: bool,
 }

@@ -9,6 +9,7 @@ use std::{
 
 use sandbox_cgroup::{Cgroup, Entry};
 use sandbox_core::Errno;
+use sandbox_seccomp::Filter;
 
 use crate::{
     Error, Output, Running, Stdin,
@@ -184,6 +185,7 @@ unsafe fn clone_init(
             .limits
             .wall_time
             .map(|limit| limit.saturating_add(LIFE_SLACK)),
+        lingers: inner.filter.as_ref().is_some_and(Filter::reports),
     };
     let root = RootStart {
         plan: &inner.root,

@@ -9,7 +9,7 @@ use sandbox_seccomp::{Action, Answer, Filter, Listener, Notification};
 use crate::{Error, collect::elapsed, sys::descriptors};
 
 /// Calls that are taken between two looks at the clocks. A flood of calls must not keep the supervisor from its limits.
-const BATCH: usize = 64;
+const BATCH: u64 = 64;
 
 /// Most distinct calls of a run that is only observed; its program is trusted.
 const MOST_OBSERVED: usize = 4096;
@@ -118,8 +118,7 @@ impl Reports {
             self.taken = self.taken.saturating_add(1);
             let end = match self.take()? {
                 Some(call) => self.answer(&call, started_ns)?,
-                None if self.is_flooded() => Some(KillReason::ReportFlood),
-                None => None,
+                None => self.flood(),
             };
             if end.is_some() || !self.is_ready()? {
                 return Ok(end);
@@ -128,8 +127,28 @@ impl Reports {
         Ok(None)
     }
 
+    /// [`Reports::serve`] until nothing waits, for a run whose end is certain.
+    pub(crate) fn drain(&mut self, started_ns: i64) -> Result<(), Error> {
+        // Who is answered can call again: more than a run may have are not taken.
+        for _ in 0..=SyscallReports::FLOOD / BATCH {
+            if self.hung_up || !self.is_ready()? || self.serve(started_ns)?.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn into_evidence(self) -> SyscallReports {
         self.seen
+    }
+
+    /// Ends a flood whose last call was taken back: the verdict names the one that makes up the most of it.
+    fn flood(&mut self) -> Option<KillReason> {
+        if !self.is_flooded() {
+            return None;
+        }
+        self.seen.decisive = self.seen.most_frequent().copied();
+        Some(KillReason::ReportFlood)
     }
 
     fn is_flooded(&self) -> bool {
@@ -179,10 +198,15 @@ impl Reports {
             events: libc::POLLIN,
             revents: 0,
         }];
-        match descriptors::poll(&mut fds, Some(Duration::ZERO)) {
-            Err(errno) if errno.raw() == libc::EINTR => return Ok(false),
-            other => other.map_err(Error::call("ppoll"))?,
-        };
+        loop {
+            match descriptors::poll(&mut fds, Some(Duration::ZERO)) {
+                Err(errno) if errno.raw() == libc::EINTR => {}
+                other => {
+                    other.map_err(Error::call("ppoll"))?;
+                    break;
+                }
+            }
+        }
         let [listener] = fds;
         Ok(listener.revents & libc::POLLIN != 0)
     }
@@ -190,4 +214,37 @@ impl Reports {
 
 fn answer_failed(errno: Errno) -> Error {
     Error::call("ioctl SECCOMP_IOCTL_NOTIF_SEND")(errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mode, Reports};
+    use core::time::Duration;
+    use sandbox_core::{Abi, KillReason, ReportedCall, Syscall, SyscallReports};
+    use sandbox_seccomp::Policy;
+    use std::fs::File;
+
+    #[test]
+    fn a_flood_whose_last_call_was_taken_back_has_a_name_where_one_was_known() {
+        let flooded = |numbers: &[u32], mode| {
+            let filter = Policy::judge().report_kills().prepare().unwrap();
+            let listener = File::open("/dev/null").unwrap().into();
+            let mut reports = Reports::new(listener, filter, mode);
+            for number in numbers {
+                let syscall = Syscall::new(Abi::X86_64, *number, None);
+                let call = ReportedCall::new(syscall, [0; 6], 7, Duration::ZERO);
+                reports.seen.record(call);
+            }
+            reports.taken = SyscallReports::FLOOD;
+            assert_eq!(reports.flood(), None);
+            reports.taken += 1;
+            let reason = reports.flood();
+            let decisive = reports.into_evidence().decisive;
+            (reason, decisive.map(|call| call.syscall.number))
+        };
+        let flood = Some(KillReason::ReportFlood);
+        assert_eq!(flooded(&[1, 2, 2], Mode::Enforce), (flood, Some(2)));
+        assert_eq!(flooded(&[], Mode::Enforce), (flood, None));
+        assert_eq!(flooded(&[1], Mode::Observe), (None, None));
+    }
 }

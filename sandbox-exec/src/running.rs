@@ -56,13 +56,16 @@ pub(crate) struct Start {
 
 /// A running box. Dropped, it is killed, reaped and removed.
 ///
-/// As a descriptor it is a pidfd: readable when no process of the box is left.
+/// As a descriptor it is a pidfd: readable when no process of the box is left. Nobody answers before [`Running::wait`]: under
+/// a policy that reports, calls wait for it, and so does the end of a box whose program has left processes behind.
 #[derive(Debug)]
 #[must_use = "dropping it kills the box"]
 pub struct Running {
     // In this order dropped: first every process, then the cgroup that held them.
     start: Start,
     kill: Option<(KillReason, i64)>,
+    /// init was told that it may end.
+    is_dismissed: bool,
     /// The last reading of the counters, where the cgroup was empty before init was gone.
     usage: Option<Usage>,
     /// Until when the OOM kill count is looked at again and again.
@@ -82,6 +85,7 @@ impl Running {
         Self {
             start,
             kill: None,
+            is_dismissed: false,
             usage: None,
             oom_until: None,
             cpus: process::online_cpus(),
@@ -200,6 +204,7 @@ impl Running {
         if ready.cancel {
             self.kill(KillReason::Requested)?;
         }
+        self.dismiss_init()?;
         if self.start.status.ended_ns.is_some() && self.usage.is_none() && !ready.over {
             // While the kernel takes init and its namespaces apart, what is ours goes.
             self.usage = self.start.cgroup.retire();
@@ -214,7 +219,7 @@ impl Running {
         Ok(ready.over)
     }
 
-    /// Whether the end is certain: killed, or reported by init, which ends right after its report.
+    /// Whether the end is certain: killed, or reported by init, which ends right after its report, or when dismissed.
     fn is_ending(&self) -> bool {
         self.kill.is_some() || self.start.status.ended_ns.is_some()
     }
@@ -267,6 +272,22 @@ impl Running {
             Some(reason) => self.kill(reason),
             None => Ok(()),
         }
+    }
+
+    /// Lets init end the box once the payload has ended. What waits in the listener until then is a call that was made, and
+    /// would be gone with its process.
+    fn dismiss_init(&mut self) -> Result<(), Error> {
+        let has_ended = self.start.status.ended_ns.is_some();
+        if self.is_dismissed || self.kill.is_some() || !has_ended {
+            return Ok(());
+        }
+        self.is_dismissed = true;
+        let started_ns = self.start.proof.started_ns;
+        let Some(reports) = &mut self.start.handshake.reports else {
+            return Ok(());
+        };
+        reports.drain(started_ns)?;
+        self.start.status.dismiss()
     }
 
     fn looks_for_oom(&self) -> bool {

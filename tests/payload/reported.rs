@@ -6,13 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
     Subcommand,
-    raw::{call, exit, fork, number, report, say, shared, text, wait},
+    raw::{call, exit, fork, number, report, say, shared, text, until_stdin_ends, wait},
 };
 
 pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
     ("call-by", |args| call_by(text(args, 0), rest(args, 1))),
     ("call-numbered", |args| {
         call_numbered(text(args, 0), rest(args, 1));
+    }),
+    ("call-left", |args| call_left(rest(args, 0))),
+    ("call-left-waiting", |args| {
+        call_left_waiting(number(args, 0), rest(args, 1));
     }),
     ("call-all", |args| {
         call_all(number(args, 0), number(args, 1));
@@ -101,6 +105,32 @@ fn call_numbered(who: &str, what: [usize; 3]) {
             numbered().ok();
         }
     }
+}
+
+/// A child makes the call while this process ends.
+fn call_left(what: [usize; 3]) {
+    let begun = shared();
+    if fork().expect("a child") == 0 {
+        begun.store(1, Ordering::SeqCst);
+        make(what).ok();
+        exit(0);
+    }
+    while begun.load(Ordering::SeqCst) == 0 {
+        core::hint::spin_loop();
+    }
+    exit(0);
+}
+
+/// Each child says its number and makes the call; this process ends with its input.
+fn call_left_waiting(children: usize, what: [usize; 3]) {
+    for _ in 0..children {
+        if fork().expect("a child") == 0 {
+            call_numbered("main", what);
+            exit(0);
+        }
+    }
+    until_stdin_ends();
+    exit(0);
 }
 
 /// Never 0, which stands for "nothing yet".

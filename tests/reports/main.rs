@@ -1,6 +1,7 @@
 //! Calls that a policy reports: what the supervisor learns of them, and what a program can do about it.
 
 mod calls;
+mod endings;
 mod execve;
 mod floods;
 mod forgeries;

@@ -181,7 +181,7 @@ impl Setup {
         let Started { running, .. } = started;
         Live {
             identity: running.identity(),
-            stdin: Some(started.stdin),
+            stdin: started.stdin,
             stdout: started.stdout,
             canceller: running.canceller(),
             waiter: std::thread::spawn(move || running.wait()),
@@ -203,7 +203,7 @@ impl Setup {
         let running = running.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
         let mut started = Started {
             running,
-            stdin: ours.into(),
+            stdin: Some(ours.into()),
             stdout: BufReader::new(stdout.into()),
         };
         assert_eq!(started.line(), boxes::STARTED.trim_end());
@@ -217,8 +217,7 @@ impl Setup {
 pub struct Started {
     /// The box.
     pub running: Running,
-    /// Its end tells most payloads to go on.
-    pub stdin: File,
+    stdin: Option<File>,
     stdout: BufReader<File>,
 }
 
@@ -230,6 +229,11 @@ impl Started {
     #[track_caller]
     pub fn line(&mut self) -> String {
         line_of(&mut self.stdout)
+    }
+
+    /// Ends the payload's standard input; most payloads go on then.
+    pub fn end_input(&mut self) {
+        self.stdin = None;
     }
 }
 

@@ -117,6 +117,7 @@ pub(super) fn run(
     let life = plan
         .life
         .map(|life| i64::try_from(life.as_nanos()).unwrap_or(i64::MAX));
+    let mut over = false;
     loop {
         let rest = life.map(|life| life.saturating_sub(monotonic_ns().saturating_sub(born)));
         if rest.is_some_and(|rest| rest <= 0) {
@@ -128,11 +129,12 @@ pub(super) fn run(
             events,
             revents: 0,
         };
-        // No events asked for on the status socket: only its hang-up counts, and that is always told.
+        // Until the payload has ended only the hang-up of the status socket counts, which is always told; then also the go.
+        let go = if over { libc::POLLIN } else { 0 };
         let mut fds = [
             entry(signals, libc::POLLIN),
             entry(channel.supervisor, libc::POLLIN),
-            entry(channel.status, 0),
+            entry(channel.status, go),
         ];
         match poll(&mut fds, timeout) {
             Err(errno) if errno.raw() == libc::EINTR => continue,
@@ -144,24 +146,35 @@ pub(super) fn run(
             exit_now(0);
         }
         if children.revents != 0 {
-            reap_all(channel, signals, payload);
+            over |= reap_all(channel, plan, signals, payload);
         }
     }
 }
 
-/// Reaps what has ended: zombies of orphans would count against the limit of processes. The payload's own end is the end
-/// of the run, and whatever it left behind dies with init.
-fn reap_all(channel: ChildChannel, signals: c_int, payload: c_int) {
+/// Reaps what has ended: zombies of orphans would count against the limit of processes. Returns whether the payload was
+/// among it, whose own end is the end of the run: whatever it left behind dies with init. Where calls are reported, not
+/// before the supervisor has taken those that wait: to die with one untold would be a way to hide it.
+fn reap_all(channel: ChildChannel, plan: &InitPlan, signals: c_int, payload: c_int) -> bool {
     let mut info = [0_u8; size_of::<libc::signalfd_siginfo>()];
     // One SIGCHLD may stand for many children, and the queue holds one: what was read does not matter.
     _ = read(signals, &mut info);
-    while let Ok(Some((pid, status))) = reap() {
-        if pid == payload {
-            let now = monotonic_ns();
-            // A supervisor that is gone needs no report.
-            _ = send_record(channel.status, Record::Exited(status));
-            _ = send_record(channel.status, Record::Ended(now));
-            exit_now(0);
+    let mut over = false;
+    loop {
+        match reap() {
+            Ok(Some((pid, status))) if pid == payload => {
+                let now = monotonic_ns();
+                // A supervisor that is gone needs no report.
+                _ = send_record(channel.status, Record::Exited(status));
+                _ = send_record(channel.status, Record::Ended(now));
+                over = true;
+                if !plan.lingers {
+                    exit_now(0);
+                }
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => return over,
+            // No child, so no process: every orphan becomes one.
+            Err(_) => exit_now(0),
         }
     }
 }

@@ -1,0 +1,134 @@
+//! Calls that are made while the main program ends.
+
+use std::{
+    io::Write as _,
+    os::fd::AsFd as _,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use sandbox_exec::{Basis, Exit, Policy, Verdict};
+use sandbox_test_support::{
+    Fork, Setup, assert_judged, boxes, host, outside,
+    setup::{Started, judged},
+    sys,
+};
+
+use crate::{REPORT_ENOSYS, can_run, named, reports};
+
+fn judge() -> Setup {
+    Setup::new().policy(Policy::judge().report_kills())
+}
+
+fn ptrace() -> String {
+    libc::SYS_ptrace.to_string()
+}
+
+/// Whatever comes first, the call or the end: what is listed decides.
+#[test]
+fn a_call_beside_the_end_is_made_or_not_and_never_half() {
+    if !can_run() {
+        return;
+    }
+    let sandbox = judge().sandbox(&["call-left", &ptrace()]);
+    let mut told = 0;
+    for _ in 0..100 {
+        let finished = boxes::finish(&sandbox);
+        let seen = reports(&finished);
+        if seen.total == 0 {
+            assert_judged(&finished, Verdict::Ok, Basis::ExitStatus);
+            continue;
+        }
+        told += 1;
+        assert_eq!(seen.decisive, Some(named(&finished, "ptrace")));
+        assert_eq!(judged(&finished).1, Basis::SyscallReport);
+    }
+    assert!(told > 0, "the child was never so far");
+    // The twin: allowed, it decides nothing, whenever it is made.
+    let allowed = Policy::judge().report_kills().allow(&["ptrace"]);
+    let twin = Setup::new().policy(allowed).run(&["call-left", &ptrace()]);
+    assert_judged(&twin, Verdict::Ok, Basis::ExitStatus);
+    assert_eq!(reports(&twin).total, 0);
+}
+
+/// A box whose program has ended while so many children of it wait in this call.
+fn ended(setup: &Setup, children: usize, call: &str) -> Started {
+    let args = ["call-left-waiting", &children.to_string(), call];
+    let mut started = setup.clone().start(&args);
+    let uid = setup.identity.uid;
+    let main = outside::thread_of(uid, 2);
+    let deadline = Instant::now() + host::patience(5_000);
+    for _ in 0..children {
+        let inside = started.line().parse().expect("a number");
+        let child = outside::thread_of(uid, inside);
+        // Having said its number, it sleeps in the call alone.
+        while outside::state_of(child) != 'S' {
+            assert!(Instant::now() < deadline, "it does not call");
+        }
+    }
+    started.end_input();
+    while Path::new(&format!("/proc/{main}")).exists() {
+        assert!(Instant::now() < deadline, "it does not end");
+    }
+    started
+}
+
+#[test]
+fn no_end_hides_a_call_that_waits() {
+    if !can_run() {
+        return;
+    }
+    let setup = judge();
+    for _ in 0..10 {
+        let running = ended(&setup, 1, &ptrace()).running;
+        let over = sys::readable(running.as_fd(), Duration::from_millis(10));
+        assert!(!over, "the box waits for the answer");
+        let finished = running.wait().expect("watched");
+        assert_eq!(judged(&finished).1, Basis::SyscallReport);
+        let call = named(&finished, "ptrace");
+        assert_eq!(reports(&finished).decisive, Some(call));
+        let evidence = &finished.outcome.evidence;
+        // It had ended well before anybody could kill it.
+        assert_eq!((evidence.exit, evidence.kill), (Some(Exit::Code(0)), None));
+    }
+    // Those that are refused are all counted, more of them than are taken at once.
+    let refusing = Policy::judge().report_kills().rule("alarm", REPORT_ENOSYS);
+    let many = Setup::new().policy(refusing);
+    let many = many.limits(|limits| limits.processes = Some(200));
+    let running = ended(&many, 100, &libc::SYS_alarm.to_string()).running;
+    let finished = running.wait().expect("watched");
+    assert_judged(&finished, Verdict::Ok, Basis::ExitStatus);
+    assert_eq!(named(&finished, "alarm").count, 100);
+}
+
+/// init waits for who watches, and for nobody else.
+#[test]
+fn a_box_that_waits_with_its_end_ends_with_who_could_answer() {
+    if !can_run() {
+        return;
+    }
+    let setup = judge();
+    drop(ended(&setup, 1, &ptrace()).running);
+    assert_eq!(outside::processes_of(setup.identity.uid), []);
+
+    let mut embedder = Fork::start(|pipe| {
+        let _started = ended(&setup, 1, &ptrace());
+        pipe.write_all(b"x").expect("the test listens");
+        loop {
+            sys::pause();
+        }
+    });
+    assert_eq!(embedder.read(1), b"x");
+    assert_ne!(outside::processes_of(setup.identity.uid), []);
+    embedder.kill_by(libc::SIGKILL);
+    let deadline = Instant::now() + host::patience(2_000);
+    while !outside::processes_of(setup.identity.uid).is_empty() {
+        assert!(Instant::now() < deadline, "the box stays");
+    }
+
+    // And for no process that makes no call: it ends with the program, as ever.
+    let begun = Instant::now();
+    let finished = setup.run(&["daemon", "60"]);
+    assert_judged(&finished, Verdict::Ok, Basis::ExitStatus);
+    assert!(begun.elapsed() < host::patience(5_000));
+}
