@@ -191,6 +191,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn whatever_can_be_said_decides_the_same(
             (default, otherwise) in (actions(), actions()),
