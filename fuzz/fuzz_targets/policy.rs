@@ -2,12 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sandbox_seccomp::Policy;
-
-const AUDIT_ARCH: u32 = if cfg!(target_arch = "x86_64") {
-    0xc000_003e
-} else {
-    0xc000_00b7
+use sandbox_seccomp::{
+    Action, Answer, Policy,
+    fuzzing::{Decisions, calls},
 };
 
 fuzz_target!(|text: &str| {
@@ -17,19 +14,26 @@ fuzz_target!(|text: &str| {
     let written = serde_json::to_string(&policy).unwrap();
     assert_eq!(serde_json::from_str::<Policy>(&written).unwrap(), policy);
     let shown = policy.effective().map(|effective| effective.to_string());
-    let Ok(filter) = policy.prepare() else { return };
-    assert!(shown.is_ok());
-    // Arguments out of the text itself, where its own values are likely.
-    let words: Vec<u64> = text
-        .split(|c: char| !c.is_ascii_digit())
-        .filter_map(|digits| digits.parse().ok())
-        .chain([0])
-        .take(6)
-        .collect();
-    for nr in 0..460 {
-        let args = core::array::from_fn(|at| words[(at + nr) % words.len()]);
-        let nr = nr.try_into().unwrap();
-        let explained = policy.explain(nr, args).unwrap();
-        assert_eq!(filter.evaluate(AUDIT_ARCH, nr, args), explained.action);
+    let explained = policy.explain(0, [0; 6]).map(|one| one.to_string());
+    assert_eq!(shown.as_ref().err(), explained.as_ref().err());
+    let prepared = policy.prepare();
+    let Ok(all) = Decisions::everywhere(&policy) else {
+        return;
+    };
+    assert!(shown.is_ok() || prepared.is_err());
+    let dies = if policy.reports() {
+        Action::Report(Answer::Kill)
+    } else {
+        Action::Kill
+    };
+    for decisions in all {
+        for (nr, args) in calls(text) {
+            assert_eq!(
+                decisions.does(nr, args),
+                decisions.means(nr, args),
+                "{nr}, {args:x?}"
+            );
+            assert_eq!(decisions.does_abroad(nr, args), dies, "{nr}, {args:x?}");
+        }
     }
 });
