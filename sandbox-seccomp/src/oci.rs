@@ -28,6 +28,9 @@
 //! fail with `ENOSYS`, unless the default permits calls or is that errno itself. Here they get the default; where
 //! libraries are to find an old kernel, `defaultErrnoRet` 38 says so.
 //!
+//! A libseccomp that is older than a call leaves its name out, and the call gets the default (2.5.4 knows those up to 450, of Linux
+//! 5.17). This crate decides about every call that it knows as the profile says.
+//!
 //! What is other than in libseccomp, and stricter:
 //! * Calls of the tables that `archMap` adds (i386, x32) kill, as with every filter of this crate;
 //!   [`Imported::killed_architectures`] names them.

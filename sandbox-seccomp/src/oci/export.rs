@@ -17,6 +17,9 @@ impl Profile {
     /// Conditions become alternatives of masks, since a profile has no order and compares 64 bits: one on an `int` may need 32
     /// entries. Reasons do not survive this. What cannot be said exactly is refused, never widened.
     ///
+    /// A libseccomp that is older than a call leaves its name out. So where the default allows, a refusal of such a call
+    /// is lost with it; an allow list keeps it closed.
+    ///
     /// Every [`Preset`](crate::Preset) can be said. What cannot is a choice by two arguments at once that excludes values of
     /// both, as "neither this process nor that thread": it takes 32 entries for each of 32.
     ///
