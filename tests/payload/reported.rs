@@ -25,6 +25,9 @@ pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
     ("flood", |args| {
         flood(number(args, 0), number(args, 1), number(args, 2));
     }),
+    ("flood-of-all", |args| {
+        flood_of_all(number(args, 0), number(args, 1));
+    }),
     ("flood-interrupted", |args| {
         flood_interrupted(number(args, 0), number(args, 1));
     }),
@@ -196,6 +199,14 @@ fn flood(number: usize, threads: usize, count: usize) {
         }
     });
     report("flooded", Ok(count));
+}
+
+/// Each number from the first to the last: no call twice.
+fn flood_of_all(first: usize, last: usize) {
+    for number in first..=last {
+        make([number, 0, 0]).ok();
+    }
+    report("flooded", Ok(last));
 }
 
 static SIGNALS: AtomicU64 = AtomicU64::new(0);

@@ -1,17 +1,47 @@
 //! A program that keeps the supervisor busy.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use sandbox_exec::{Basis, KillReason, Policy, SyscallReports, Verdict};
-use sandbox_test_support::{Setup, assert_judged, boxes, host, setup::judged};
+use sandbox_exec::{Basis, Finished, KillReason, Policy, SyscallReports, Verdict};
+use sandbox_test_support::{Setup, assert_judged, boxes, host, in_child, setup::judged, sys};
 
 use crate::{REPORT_ENOSYS, can_run, reports};
 
 /// Ten times what one run may have.
 const COUNT: &str = "100000";
 
+/// Most memory that a run may take of its supervisor beyond what an ordinary one takes. A list of all distinct calls would
+/// take more.
+const MEMORY_KIB: u64 = 1 << 10;
+
+const MOST: usize = SyscallReports::MOST;
+
 fn refusing() -> Policy {
     Policy::judge().report_kills().rule("alarm", REPORT_ENOSYS)
+}
+
+/// Runs the payload in an embedder of its own, of which it may take a tenth of a millisecond of CPU time for each report, some
+/// five times what one takes, and memory for the list.
+fn run_within_bounds(setup: &Setup, args: &[&str], look: impl FnOnce(&Finished)) {
+    in_child(|| {
+        // What a run needs of the embedder in any case is touched before.
+        let first = setup.run(&["exit"]);
+        assert_judged(&first, Verdict::Ok, Basis::ExitStatus);
+        let before = sys::own_usage();
+        let finished = setup.run(args);
+        let after = sys::own_usage();
+        let paid = reports(&finished).total.max(SyscallReports::FLOOD);
+        let cpu = after.cpu - before.cpu;
+        let one = host::patience(100) / 1000;
+        let most = one * u32::try_from(paid).expect("they are bounded");
+        assert!(cpu <= most, "{args:?}: {cpu:?} for {paid} reports");
+        // A call that is taken back before anybody has it wakes the supervisor too, and is not counted.
+        let woken = after.sleeps - before.sleeps;
+        assert!(woken <= 2 * paid, "{args:?}: {woken} for {paid} reports");
+        let grown = after.peak_kib - before.peak_kib;
+        assert!(grown <= MEMORY_KIB, "{args:?}: {grown} KiB");
+        look(&finished);
+    });
 }
 
 #[test]
@@ -20,30 +50,23 @@ fn a_flood_ends_the_run_and_names_the_call() {
         return;
     }
     let alarm = libc::SYS_alarm.to_string();
-    for args in [
-        &["flood", &alarm, "1", COUNT][..],
-        &["flood", &alarm, "8", COUNT],
-        &["flood-interrupted", &alarm, COUNT],
+    let all = refusing().report_errnos();
+    for (args, policy, name, most) in [
+        (&["flood", &alarm, "1", COUNT][..], refusing(), "alarm", 2),
+        (&["flood", &alarm, "8", COUNT], refusing(), "alarm", 2),
+        (
+            &["flood-interrupted", &alarm, COUNT],
+            refusing(),
+            "alarm",
+            2,
+        ),
+        // No call twice, and the last one of ten thousand.
+        (&["flood-of-all", "1000", COUNT], all, "call 1", MOST),
     ] {
         let begun = Instant::now();
-        let finished = Setup::new().policy(refusing()).run(args);
-        assert_eq!(boxes::said(&finished), "", "it did not come to its end");
-        let (
-            Verdict::SecurityViolation {
-                syscall: Some(call),
-            },
-            Basis::SyscallReport,
-        ) = judged(&finished)
-        else {
-            panic!("{args:?}: {:?}", finished.outcome)
-        };
-        assert_eq!(call.to_string(), "alarm");
-        let evidence = &finished.outcome.evidence;
-        assert_eq!(evidence.kill, Some(KillReason::ReportFlood));
-        let seen = reports(&finished);
-        // Those whose thread was interrupted count for the end, and were never seen.
-        assert!(seen.total <= SyscallReports::FLOOD + 1, "{seen:?}");
-        assert!(seen.calls.len() <= 2, "{seen:?}");
+        run_within_bounds(&Setup::new().policy(policy), args, |finished| {
+            assert_flooded(finished, name, most);
+        });
         assert!(
             begun.elapsed() < host::patience(10_000),
             "{:?}",
@@ -57,6 +80,26 @@ fn a_flood_ends_the_run_and_names_the_call() {
         boxes::said(&silent.run(&["flood", &alarm, "8", COUNT])),
         said
     );
+}
+
+fn assert_flooded(finished: &Finished, name: &str, most: usize) {
+    assert_eq!(boxes::said(finished), "", "it did not come to its end");
+    let (
+        Verdict::SecurityViolation {
+            syscall: Some(call),
+        },
+        Basis::SyscallReport,
+    ) = judged(finished)
+    else {
+        panic!("{:?}", finished.outcome)
+    };
+    assert!(call.to_string().starts_with(name), "{call}");
+    let evidence = &finished.outcome.evidence;
+    assert_eq!(evidence.kill, Some(KillReason::ReportFlood));
+    let seen = reports(finished);
+    // Those whose thread was interrupted count for the end, and were never seen.
+    assert!(seen.total <= SyscallReports::FLOOD + 1, "{seen:?}");
+    assert!(seen.calls.len() <= most, "{seen:?}");
 }
 
 #[test]
@@ -83,23 +126,20 @@ fn limits_of_time_hold_in_a_flood() {
     let limit = host::patience(300);
     let setup = Setup::new().policy(refusing()).observed();
     let args = ["flood", &alarm, "8", "1000000000"];
-    let wall = setup
-        .clone()
-        .limits(|all| all.wall_time = Some(limit))
-        .run(&args);
-    assert_judged(&wall, Verdict::WallTimeLimit, Basis::WallReading);
-    let cpu = setup.limits(|all| all.cpu_time = Some(limit)).run(&args);
-    assert_judged(&cpu, Verdict::CpuTimeLimit, Basis::CpuReading);
-    for (finished, time) in [
-        (&wall, wall.outcome.evidence.wall_time),
-        (&cpu, cpu.outcome.evidence.cpu_time.value().expect("read")),
-    ] {
-        assert!(
-            reports(finished).total > 100,
-            "{:?}",
-            reports(finished).total
-        );
-        let slack = host::patience(100);
-        assert!(time < limit + slack, "{time:?}");
-    }
+    let assert_in_time = |finished: &Finished, time: Duration| {
+        let total = reports(finished).total;
+        assert!(total > 100, "{total:?}");
+        assert!(time < limit + host::patience(100), "{time:?}");
+    };
+    let wall = setup.clone().limits(|all| all.wall_time = Some(limit));
+    run_within_bounds(&wall, &args, |finished| {
+        assert_judged(finished, Verdict::WallTimeLimit, Basis::WallReading);
+        assert_in_time(finished, finished.outcome.evidence.wall_time);
+    });
+    let cpu = setup.limits(|all| all.cpu_time = Some(limit));
+    run_within_bounds(&cpu, &args, |finished| {
+        assert_judged(finished, Verdict::CpuTimeLimit, Basis::CpuReading);
+        let cpu_time = finished.outcome.evidence.cpu_time;
+        assert_in_time(finished, cpu_time.value().expect("read"));
+    });
 }

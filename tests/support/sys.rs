@@ -161,6 +161,39 @@ pub fn kill_thread(thread: i32, signal: c_int) {
     check("tgkill", ret);
 }
 
+/// What this process has cost so far.
+#[derive(Debug)]
+pub struct OwnUsage {
+    /// CPU time.
+    pub cpu: Duration,
+    /// The most memory that it ever had, in KiB.
+    pub peak_kib: u64,
+    /// How often it slept.
+    pub sleeps: u64,
+}
+
+/// getrusage(2).
+///
+/// # Panics
+/// Where the kernel counts below zero.
+#[must_use]
+pub fn own_usage() -> OwnUsage {
+    // SAFETY: all-zero counters are valid.
+    let mut usage: libc::rusage = unsafe { core::mem::zeroed() };
+    // SAFETY: live counters.
+    let ret = unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
+    check("getrusage", ret.into());
+    let count = |value: i64| u64::try_from(value).expect("positive");
+    let time = |time: libc::timeval| {
+        Duration::from_secs(count(time.tv_sec)) + Duration::from_micros(count(time.tv_usec))
+    };
+    OwnUsage {
+        cpu: time(usage.ru_utime) + time(usage.ru_stime),
+        peak_kib: count(usage.ru_maxrss),
+        sleeps: count(usage.ru_nvcsw),
+    }
+}
+
 /// gettid(2).
 #[must_use]
 pub fn own_thread() -> i32 {
