@@ -127,13 +127,15 @@ impl Reports {
         Ok(None)
     }
 
-    /// [`Reports::serve`] until nothing waits, for a run whose end is certain.
+    /// [`Reports::serve`] until nothing waits or one call has decided, for a run whose end is certain.
     pub(crate) fn drain(&mut self, started_ns: i64) -> Result<(), Error> {
         // Who is answered can call again: more than a run may have are not taken.
         for _ in 0..=SyscallReports::FLOOD / BATCH {
-            if self.hung_up || !self.is_ready()? || self.serve(started_ns)?.is_some() {
+            let is_decided = self.seen.decisive.is_some();
+            if is_decided || self.hung_up || !self.is_ready()? {
                 break;
             }
+            self.serve(started_ns)?;
         }
         Ok(())
     }
