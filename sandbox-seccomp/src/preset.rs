@@ -5,7 +5,7 @@
 /// | Preset | For | Processes | Sockets |
 /// |---|---|---|---|
 /// | `Judge` | untrusted programs of any language, and compilers | yes | local, TCP, UDP |
-/// | `StrictCompute` | a native solution that computes, reads and prints | threads only; others kill | kill |
+/// | `StrictCompute` | a native solution that computes, reads and prints | threads only, and no other program; others kill | kill |
 /// | `Interpreter` | a script and its runtime | threads only; others fail | local |
 /// | `Compiler` | a compiler of untrusted source | yes | local |
 /// | `PermissiveDeny` | programs that one mostly trusts | yes | all but vsock |
