@@ -51,25 +51,29 @@ fn a_call_beside_the_end_is_made_or_not_and_never_half() {
     assert_eq!(reports(&twin).total, 0);
 }
 
+#[track_caller]
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + host::patience(5_000);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+    }
+}
+
 /// A box whose program has ended while so many children of it wait in this call.
 fn ended(setup: &Setup, children: usize, call: &str) -> Started {
     let args = ["call-left-waiting", &children.to_string(), call];
     let mut started = setup.clone().start(&args);
     let uid = setup.identity.uid;
     let main = outside::thread_of(uid, 2);
-    let deadline = Instant::now() + host::patience(5_000);
     for _ in 0..children {
         let inside = started.line().parse().expect("a number");
         let child = outside::thread_of(uid, inside);
         // Having said its number, it sleeps in the call alone.
-        while outside::state_of(child) != 'S' {
-            assert!(Instant::now() < deadline, "it does not call");
-        }
+        until("it calls", || outside::state_of(child) == 'S');
     }
     started.end_input();
-    while Path::new(&format!("/proc/{main}")).exists() {
-        assert!(Instant::now() < deadline, "it does not end");
-    }
+    let main = format!("/proc/{main}");
+    until("it ends", || !Path::new(&main).exists());
     started
 }
 
@@ -122,10 +126,9 @@ fn a_box_that_waits_with_its_end_ends_with_who_could_answer() {
     assert_eq!(embedder.read(1), b"x");
     assert_ne!(outside::processes_of(setup.identity.uid), []);
     embedder.kill_by(libc::SIGKILL);
-    let deadline = Instant::now() + host::patience(2_000);
-    while !outside::processes_of(setup.identity.uid).is_empty() {
-        assert!(Instant::now() < deadline, "the box stays");
-    }
+    until("the box ends", || {
+        outside::processes_of(setup.identity.uid).is_empty()
+    });
 
     // And for no process that makes no call: it ends with the program, as ever.
     let begun = Instant::now();
