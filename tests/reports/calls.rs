@@ -6,24 +6,10 @@ use sandbox_exec::{
 };
 use sandbox_test_support::{Setup, assert_judged, boxes, setup::judged};
 
-use crate::{REPORT_ENOSYS, REPORT_KILL, can_run, named, reports};
+use crate::{REPORT_ENOSYS, REPORT_KILL, can_run, named, reports, violation};
 
 fn judge() -> Policy {
     Policy::judge().report_kills()
-}
-
-/// Name of the call that the verdict has.
-#[track_caller]
-fn violation(finished: &sandbox_exec::Finished) -> String {
-    match judged(finished) {
-        (
-            Verdict::SecurityViolation {
-                syscall: Some(call),
-            },
-            Basis::SyscallReport,
-        ) => call.to_string(),
-        other => panic!("{other:?}: {:?}", finished.outcome.evidence),
-    }
 }
 
 #[test]

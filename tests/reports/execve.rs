@@ -11,7 +11,7 @@ use sandbox_exec::{
 };
 use sandbox_test_support::{Setup, assert_judged, boxes, in_child, leaks::Snapshot};
 
-use crate::{REPORT_ENOSYS, REPORT_KILL, assert_names, can_run, capture, reports};
+use crate::{REPORT_ENOSYS, REPORT_KILL, can_run, capture, reports, violation};
 
 fn execve_by<'a>(who: &'a str, number: &'a str) -> [&'a str; 3] {
     ["call-by", who, number]
@@ -34,14 +34,14 @@ fn a_strict_program_starts_and_executes_nothing() {
     assert_eq!(reports(&started).total, 0, "the start's own is none");
     for who in ["main", "thread"] {
         let finished = strict.run(&execve_by(who, &execve));
-        assert_names("execve", &finished);
+        assert_eq!(violation(&finished), "execve");
         assert_eq!(boxes::said(&finished), "", "{who} did not go on");
         assert_eq!(reports(&finished).total, 1);
     }
     // What a child does counts too, where the policy allows to have one.
     let alone = Policy::judge().rule("execve", REPORT_KILL);
     let finished = Setup::new().policy(alone).run(&execve_by("child", &execve));
-    assert_names("execve", &finished);
+    assert_eq!(violation(&finished), "execve");
 
     let refused = Policy::judge().rule("execve", REPORT_ENOSYS);
     let finished = Setup::new()
@@ -82,7 +82,7 @@ fn a_second_execve_before_the_wait_is_no_start() {
             };
             let running = running.unwrap_or_else(|error| panic!("{}", boxes::full(&error)));
             std::thread::sleep(Duration::from_millis(20));
-            assert_names("execve", &running.wait().expect("watched"));
+            assert_eq!(violation(&running.wait().expect("watched")), "execve");
         }
         Snapshot::take().assert_same(&before);
     });
@@ -127,7 +127,7 @@ fn a_start_that_is_tried_again_is_let_through_again() {
         });
         let finished = boxes::finish(&sandbox);
         closer.join().expect("it does not panic");
-        assert_names("execve", &finished);
+        assert_eq!(violation(&finished), "execve");
         assert_eq!(reports(&finished).total, 1);
     });
 }

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use sandbox_exec::{Basis, Finished, KillReason, Policy, SyscallReports, Verdict};
-use sandbox_test_support::{Setup, assert_judged, boxes, host, in_child, setup::judged, sys};
+use sandbox_test_support::{Setup, assert_judged, boxes, host, in_child, sys};
 
-use crate::{REPORT_ENOSYS, can_run, reports};
+use crate::{REPORT_ENOSYS, can_run, reports, violation};
 
 /// Ten times what one run may have.
 const COUNT: &str = "100000";
@@ -84,16 +84,8 @@ fn a_flood_ends_the_run_and_names_the_call() {
 
 fn assert_flooded(finished: &Finished, name: &str, most: usize) {
     assert_eq!(boxes::said(finished), "", "it did not come to its end");
-    let (
-        Verdict::SecurityViolation {
-            syscall: Some(call),
-        },
-        Basis::SyscallReport,
-    ) = judged(finished)
-    else {
-        panic!("{:?}", finished.outcome)
-    };
-    assert!(call.to_string().starts_with(name), "{call}");
+    let call = violation(finished);
+    assert!(call.starts_with(name), "{call}");
     let evidence = &finished.outcome.evidence;
     assert_eq!(evidence.kill, Some(KillReason::ReportFlood));
     let seen = reports(finished);

@@ -44,19 +44,18 @@ pub(crate) fn named(finished: &Finished, name: &str) -> ReportedCall {
     *found.unwrap_or_else(|| panic!("{name} is not among {calls:?}"))
 }
 
-/// The verdict names this call.
+/// Name of the call that the verdict has.
 #[track_caller]
-pub(crate) fn assert_names(syscall: &str, finished: &Finished) {
-    let (
-        Verdict::SecurityViolation {
-            syscall: Some(call),
-        },
-        Basis::SyscallReport,
-    ) = judged(finished)
-    else {
-        panic!("{:?}", finished.outcome)
-    };
-    assert_eq!(call.to_string(), syscall);
+pub(crate) fn violation(finished: &Finished) -> String {
+    match judged(finished) {
+        (
+            Verdict::SecurityViolation {
+                syscall: Some(call),
+            },
+            Basis::SyscallReport,
+        ) => call.to_string(),
+        other => panic!("{other:?}: {:?}", finished.outcome.evidence),
+    }
 }
 
 pub(crate) fn capture() -> Output {

@@ -25,7 +25,7 @@ use sandbox_test_support::{
     sys,
 };
 
-use crate::{assert_names, can_run, capture, named, reports};
+use crate::{can_run, capture, named, reports, violation};
 
 fn judge() -> Setup {
     Setup::new().policy(Policy::judge().report_kills())
@@ -33,11 +33,6 @@ fn judge() -> Setup {
 
 fn ptrace() -> [String; 2] {
     ["call".to_owned(), libc::SYS_ptrace.to_string()]
-}
-
-#[track_caller]
-fn assert_names_ptrace(finished: &sandbox_exec::Finished) {
-    assert_names("ptrace", finished);
 }
 
 #[test]
@@ -54,8 +49,9 @@ fn a_prepared_box_reports_and_nothing_is_left() {
             let prepared = sandbox.prepare().expect("a box");
             let running = prepared.spawn(Stdin::Null, capture(), capture());
             let finished = running.and_then(sandbox_exec::Running::wait);
-            assert_names_ptrace(
-                &finished.unwrap_or_else(|error| panic!("{}", boxes::full(&error))),
+            assert_eq!(
+                violation(&finished.unwrap_or_else(|error| panic!("{}", boxes::full(&error)))),
+                "ptrace"
             );
         }
         // Not even of runs that nobody waits for, in a call that nobody answers.
@@ -81,7 +77,7 @@ fn a_call_before_the_wait_waits() {
         .expect("it starts");
     std::thread::sleep(Duration::from_millis(50));
     let finished = running.wait().expect("watched");
-    assert_names_ptrace(&finished);
+    assert_eq!(violation(&finished), "ptrace");
     assert_eq!(boxes::said(&finished), "");
     let call = named(&finished, "ptrace");
     assert!(call.after >= Duration::from_millis(40), "{call:?}");
@@ -182,7 +178,7 @@ fn an_ordinary_users_box_reports() {
     in_child(|| {
         sys::become_user(uid);
         let own = mapped(&open, UserMap::own(), Identity::new(0, 0), policy.clone());
-        assert_names_ptrace(&own);
+        assert_eq!(violation(&own), "ptrace");
     });
     // As root, with a user namespace.
     let outside = 3_000_000 + std::process::id() % 10_000 * 2000;
@@ -193,7 +189,7 @@ fn an_ordinary_users_box_reports() {
             Identity::new(1000, 1000),
             policy.clone(),
         );
-        assert_names_ptrace(&finished);
+        assert_eq!(violation(&finished), "ptrace");
     });
     if !host::has(&["uidmap"]) {
         return;
@@ -207,7 +203,7 @@ fn an_ordinary_users_box_reports() {
             Identity::new(1000, 1000),
             policy.clone(),
         );
-        assert_names_ptrace(&finished);
+        assert_eq!(violation(&finished), "ptrace");
     });
 }
 
@@ -300,7 +296,7 @@ fn without_waiting_that_only_death_ends_reports_arrive_too() {
             .when(0, libc::SECCOMP_SET_MODE_FILTER)
             .when(1, 0x28)
             .install();
-        assert_names_ptrace(&boxes::finish(&sandbox));
+        assert_eq!(violation(&boxes::finish(&sandbox)), "ptrace");
     });
 }
 
