@@ -35,17 +35,19 @@ fn a_memory_limit_that_starts_nothing_is_named() {
     let sandbox = small
         .command(&boxes::command(&["cat"]))
         .expect("it compiles");
-    match spawned(&sandbox) {
-        Err(error) => assert!(
-            matches!(error, Error::MemoryTooSmall { limit: named } if named == limit),
-            "{error}"
-        ),
-        // What the kernel has charged ahead for another can bring it as far as `execve`, and no further.
-        Ok(running) => {
-            let finished = running.wait().expect("watched");
-            assert_judged(&finished, Verdict::MemoryLimit, Basis::OomKill);
+    let mut named = 0;
+    for _ in 0..10 {
+        match spawned(&sandbox) {
+            Err(Error::MemoryTooSmall { limit: told }) if told == limit => named += 1,
+            Err(other) => panic!("{other}"),
+            // What the kernel has charged ahead brings one in a hundred as far as `execve`, and no further.
+            Ok(running) => {
+                let finished = running.wait().expect("watched");
+                assert_judged(&finished, Verdict::MemoryLimit, Basis::OomKill);
+            }
         }
     }
+    assert!(named >= 8, "{named} of 10");
     // The twin: with the ordinary limit the same program starts.
     let finished = boxes::finish(&boxes::sandbox(&["cat"]));
     assert_eq!(finished.outcome.judgement.verdict, Verdict::Ok);

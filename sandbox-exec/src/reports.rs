@@ -86,7 +86,7 @@ impl Reports {
     /// Takes a start that was announced and lets it through.
     pub(crate) fn let_start(&mut self) -> Result<(), Error> {
         match self.take()? {
-            Some(call) if self.awaits_start() => self.let_through(&call),
+            Some(call) if call.is_start() => self.let_through(&call),
             Some(_) => Err(Error::ForeignRecord),
             None => Ok(()),
         }

@@ -61,10 +61,9 @@ fn row<T: PartialEq>(ranges: &[(u32, T)], usual: &T) -> Option<usize> {
     let mut near = ranges.iter().take(ROW + 1);
     let back = near.position(|range| range.1 == *usual)?;
     let firsts = ranges.iter().take(back + 1).map(|range| range.0);
-    let singles = firsts.zip(ranges.iter().skip(1).take(back));
-    singles
-        .into_iter()
-        .all(|(one, after)| after.0 - one == 1)
+    let mut widths = firsts.zip(ranges.iter().skip(1).take(back));
+    widths
+        .all(|(first, after)| after.0 - first == 1)
         .then_some(back)
 }
 
