@@ -24,22 +24,27 @@ const CONTROLLERS: [(&str, Controller); 5] = [
 pub const CAP_SYS_RESOURCE: u32 = 24;
 
 /// What is no controller.
-const OTHERS: [&str; 6] = [
+const OTHERS: [&str; 7] = [
     "root",
     "cap_sys_resource",
     "own_kernel",
     "landlock",
     "uidmap",
+    "linux5.19",
     "linux6.5",
 ];
+
+/// Calls that wait for a supervisor in a way that no signal ends; overlays by the new mount calls, idmapped tmpfs.
+const KERNELS: [(&str, (u32, u32)); 2] = [("linux5.19", (5, 19)), ("linux6.5", (6, 5))];
 
 static DECLARED: OnceLock<BTreeSet<String>> = OnceLock::new();
 
 /// Whether the test may run here: every feature is declared. Otherwise prints why not.
 ///
 /// Features are `root`, `cap_sys_resource`, `own_kernel` (a throw-away machine, whose settings a test may change),
-/// `landlock` (all that the library can use of it: version 6), `uidmap` (newuidmap(1) and newgidmap(1)), a controller in
-/// whatever hierarchy (`memory`), or in one version (`v1:memory`, `v2:pids`).
+/// `landlock` (all that the library can use of it: version 6), `uidmap` (newuidmap(1) and newgidmap(1)),
+/// `linux5.19` and `linux6.5` (that kernel or a newer one), a controller in whatever hierarchy (`memory`), or in one
+/// version (`v1:memory`, `v2:pids`).
 #[must_use]
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
 pub fn has(needs: &[&str]) -> bool {
@@ -84,11 +89,7 @@ fn declared() -> BTreeSet<String> {
 }
 
 /// Major and minor version of the running kernel.
-///
-/// # Panics
-/// Where /proc is not as on Linux.
-#[must_use]
-pub fn linux() -> (u32, u32) {
+fn linux() -> (u32, u32) {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("/proc is mounted");
     let mut numbers = release
         .split(['.', '-'])
@@ -140,9 +141,10 @@ fn found() -> BTreeSet<String> {
     if sys::effective_uid() == 0 {
         features.insert("root".to_owned());
     }
-    // Overlays by the new mount calls, idmapped tmpfs.
-    if linux() >= (6, 5) {
-        features.insert("linux6.5".to_owned());
+    for (name, version) in KERNELS {
+        if linux() >= version {
+            features.insert(name.to_owned());
+        }
     }
     if sys::effective_capabilities() >> CAP_SYS_RESOURCE & 1 == 1 {
         features.insert("cap_sys_resource".to_owned());
