@@ -27,7 +27,7 @@ pub enum Width {
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "snake_case")
+    serde(rename_all = "snake_case", deny_unknown_fields)
 )]
 #[non_exhaustive]
 pub enum Comparison {
@@ -232,6 +232,47 @@ mod tests {
             u64::MAX - 1
         ));
         assert!(!holds(ArgCondition::qword(9, Comparison::Ne(1)), 0));
+    }
+
+    /// Each by a value below, one at and one above its own, all of them in words.
+    #[test]
+    fn every_comparison_is_what_it_is_called() {
+        let masked = Comparison::MaskedEq {
+            mask: 0xc,
+            value: 0x8,
+        };
+        for (comparison, sign, holds) in [
+            (Comparison::Eq(9), "u == 0x9", [false, true, false]),
+            (Comparison::Ne(9), "u != 0x9", [true, false, true]),
+            (Comparison::Lt(9), "u < 0x9", [true, false, false]),
+            (Comparison::Le(9), "u <= 0x9", [true, true, false]),
+            (Comparison::Gt(9), "u > 0x9", [false, false, true]),
+            (Comparison::Ge(9), "u >= 0x9", [false, true, true]),
+            (masked, "u & 0xc == 0x8", [false, true, false]),
+            (Comparison::SignedLt(-9), "i < -9", [true, false, false]),
+            (Comparison::SignedLe(-9), "i <= -9", [true, true, false]),
+            (Comparison::SignedGt(-9), "i > -9", [false, false, true]),
+            (Comparison::SignedGe(-9), "i >= -9", [false, true, true]),
+        ] {
+            let values = match (comparison, comparison.is_signed()) {
+                (Comparison::MaskedEq { .. }, _) => [0x7, 0xb, 0xc],
+                (_, false) => [8, 9, 10],
+                (_, true) => [-10, -9, -8].map(i64::cast_unsigned),
+            };
+            let (kind, rest) = sign.split_at(1);
+            for (width, condition) in [
+                (32, ArgCondition::dword(2, comparison)),
+                (64, ArgCondition::qword(2, comparison)),
+            ] {
+                let held = values.map(|value| condition.holds([9, 9, value, 9, 9, 9]));
+                assert_eq!(held, holds, "{condition}");
+                assert_eq!(
+                    condition.to_string(),
+                    format!("arg2 as {kind}{width}{rest}")
+                );
+                assert_eq!(condition.problem(), None);
+            }
+        }
     }
 
     #[test]

@@ -99,7 +99,9 @@ impl TryFrom<Document> for Policy {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Action, Answer, ArgCondition, Comparison, Policy, Preset};
+    use crate::{
+        Action, Answer, ArgCondition, Comparison, Policy, Preset, testing::with_a_stranger,
+    };
     use sandbox_core::Errno;
 
     fn read(text: &str) -> Result<Policy, String> {
@@ -136,6 +138,39 @@ mod tests {
         assert!(read(r#"{"default": "allow", "rules": []}"#).is_err());
         let error = read(r#"{"version": 1, "rules": []}"#).unwrap_err();
         assert!(error.contains("a default or a base"), "{error}");
+    }
+
+    /// A field that is not read is a condition that is not asked.
+    #[test]
+    fn every_form_is_kept_and_no_field_of_any_is_passed_over() {
+        let all = serde_json::json!({"version": 1, "default": "kill_thread", "rules": [
+            {"syscalls": ["kill", "@network"], "action": {"errno": 1}, "reason": "no", "conditions": [
+                {"argument": 0, "width": "dword", "comparison": {"eq": 1}},
+                {"argument": 1, "width": "qword", "comparison": {"ne": 2}},
+                {"argument": 2, "width": "dword", "comparison": {"lt": 3}},
+                {"argument": 3, "width": "qword", "comparison": {"le": 4}},
+                {"argument": 4, "width": "dword", "comparison": {"gt": 5}},
+                {"argument": 5, "width": "qword", "comparison": {"ge": 6}},
+                {"argument": 0, "width": "dword", "comparison": {"masked_eq": {"mask": 3, "value": 2}}},
+                {"argument": 0, "width": "dword", "comparison": {"signed_lt": -1}},
+                {"argument": 0, "width": "qword", "comparison": {"signed_le": -2}},
+                {"argument": 0, "width": "qword", "comparison": {"signed_gt": -3}},
+                {"argument": 0, "width": "qword", "comparison": {"signed_ge": -4}},
+            ]},
+            {"syscalls": ["read"], "action": "log"},
+            {"syscalls": ["read"], "action": "trap"},
+            {"syscalls": ["read"], "action": "kill"},
+            {"syscalls": ["read"], "action": {"report": "kill"}},
+            {"syscalls": ["read"], "action": {"report": {"errno": 38}}},
+        ]});
+        let policy: Policy = serde_json::from_value(all.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&policy).unwrap(), all);
+        let strangers = with_a_stranger(&all);
+        // The whole, rules, actions with a value, conditions with their comparisons, the mask.
+        assert_eq!(strangers.len(), 1 + 6 + 4 + 11 * 2 + 1);
+        for odd in strangers {
+            assert!(read(&odd.to_string()).is_err(), "{odd}");
+        }
     }
 
     /// Its new fields are no errors of the file's, and what it has of old may mean other things.

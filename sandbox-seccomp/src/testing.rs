@@ -222,3 +222,34 @@ pub(crate) fn arguments(policy: &Policy) -> impl Strategy<Value = [u64; 6]> + us
     let one = prop_oneof![3 => sample::select(near), 1 => values()];
     prop::array::uniform6(one)
 }
+
+/// The document once for each object in it, with a field in there that is nobody's.
+#[cfg(feature = "serde")]
+pub(crate) fn with_a_stranger(document: &serde_json::Value) -> Vec<serde_json::Value> {
+    use serde_json::Value;
+    let mut found = Vec::new();
+    let mut inside = |key: &dyn Fn(&mut Value) -> &mut Value, part: &Value| {
+        for changed in with_a_stranger(part) {
+            let mut whole = document.clone();
+            *key(&mut whole) = changed;
+            found.push(whole);
+        }
+    };
+    match document {
+        Value::Object(fields) => {
+            for (name, part) in fields {
+                inside(&|whole| &mut whole[name], part);
+            }
+            let mut whole = document.clone();
+            whole["stranger"] = Value::from(0);
+            found.push(whole);
+        }
+        Value::Array(parts) => {
+            for (place, part) in parts.iter().enumerate() {
+                inside(&|whole| &mut whole[place], part);
+            }
+        }
+        _ => {}
+    }
+    found
+}

@@ -6,6 +6,7 @@ use crate::{
     Action, ArgCondition, Comparison, Policy,
     oci::{Error, Profile, Target},
     table::Architecture,
+    testing::with_a_stranger,
 };
 use sandbox_core::Errno;
 
@@ -94,6 +95,36 @@ fn what_cannot_be_meant_is_refused_by_place() {
     assert_eq!(import(two), Err(Error::Architectures));
     let typo = r#"{"defaultAction": "SCMP_ACT_KILL", "syscall": []}"#;
     assert!(serde_json::from_str::<Profile>(typo).is_err());
+}
+
+/// A field that is not read is a condition that is not asked.
+#[test]
+fn every_field_is_kept_and_no_other_is_passed_over() {
+    let all = json!({
+        "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "defaultErrno": "ENOSYS",
+        "architectures": ["SCMP_ARCH_X86"],
+        "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X32"]}],
+        "flags": ["SECCOMP_FILTER_FLAG_LOG"],
+        "listenerPath": "/run/listener", "listenerMetadata": "x",
+        "syscalls": [
+            {"name": "read", "action": "SCMP_ACT_ALLOW"},
+            {"names": ["kill"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5, "errno": "EIO", "comment": "why",
+                "args": [{"index": 1, "value": 2, "valueTwo": 3, "op": "SCMP_CMP_MASKED_EQ"}],
+                "includes": {"caps": ["CAP_KILL"], "arches": ["amd64"], "minKernel": "4.8"},
+                "excludes": {"caps": ["CAP_SYS_ADMIN"], "arches": ["arm64"], "minKernel": "5.8"}},
+            {"names": ["tkill"], "action": "SCMP_ACT_TRAP", "includes": {"minKernel": "4.8"}},
+            {"names": ["tkill"], "action": "SCMP_ACT_LOG", "excludes": {"arches": ["arm64"]}},
+        ]
+    });
+    let profile = profile(all.clone());
+    assert_eq!(serde_json::to_value(&profile).unwrap(), all);
+    let strangers = with_a_stranger(&all);
+    // The whole, the map, the entries, the argument, the selectors.
+    assert_eq!(strangers.len(), 1 + 1 + 4 + 1 + 4);
+    for odd in strangers {
+        let read = serde_json::from_value::<Profile>(odd.clone());
+        assert!(read.is_err(), "{odd}");
+    }
 }
 
 #[test]
