@@ -148,3 +148,5 @@ const ATTACKS: &[&str] = &["@other-processes", "@mount", "@namespaces", "@machin
 mod documented;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod written;

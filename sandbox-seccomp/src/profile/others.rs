@@ -17,7 +17,7 @@ impl Policy {
     /// | `clone` of a process, `fork`, `vfork` | `EPERM` | `subprocess`, `child_process` and `ProcessBuilder` fail with an exception that names it |
     /// | `socket`, `socketpair` | `AF_UNIX`; else `EACCES` | event loops wake themselves by a `socketpair`; there is nobody else to talk to |
     ///
-    /// `execve` stays allowed, as in [`Policy::strict_compute`]; launchers such as `java` also execute themselves anew.
+    /// `execve` stays allowed, other than in [`Policy::strict_compute`]: launchers such as `java` execute themselves anew.
     #[must_use]
     pub fn interpreter() -> Self {
         Self::judge()

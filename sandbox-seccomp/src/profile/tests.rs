@@ -2,7 +2,7 @@ use sandbox_core::Errno;
 
 use super::arguments::BY_NUMBER;
 use crate::{
-    Action, Answer, Error, Policy, Preset,
+    Action, Answer, Error, Filter, Policy, Preset,
     table::{ALL, Architecture, X86_64},
     testing::{filter, unsupervised},
 };
@@ -25,6 +25,35 @@ fn every_rule_of_every_preset_has_a_reason() {
     for preset in Preset::ALL {
         for rule in Policy::from(preset).list() {
             assert!(!rule.reason.is_empty(), "{preset:?}: {rule}");
+        }
+    }
+}
+
+/// Every call that is known has a rule, so the default is for those of tomorrow alone.
+#[test]
+fn another_default_changes_nothing_about_a_known_call() {
+    for preset in [Preset::Judge, Preset::Interpreter, Preset::Compiler] {
+        let policy = Policy::from(preset);
+        let open = Policy::deny_list().then(&policy);
+        for architecture in ALL {
+            let [closed, open] = [&policy, &open].map(|policy| filter(policy, architecture));
+            for &(name, number) in architecture.calls {
+                for args in [[0; 6], [1; 6], [u64::MAX; 6]] {
+                    let action =
+                        |filter: &Filter| filter.evaluate(architecture.audit, number.into(), args);
+                    assert_eq!(
+                        action(&open),
+                        action(&closed),
+                        "{preset:?}: {name} {args:x?}"
+                    );
+                }
+            }
+            let tomorrow = |filter: &Filter| filter.evaluate(architecture.audit, 511, [0; 6]);
+            assert_eq!(tomorrow(&open), Action::Allow);
+            assert_eq!(
+                tomorrow(&closed),
+                Action::Errno(Errno::from_raw(libc::ENOSYS))
+            );
         }
     }
 }
