@@ -122,6 +122,8 @@ mod tests {
         let policy = Policy::allow_list(Action::Kill)
             .allow(&["@time", "getpid"])
             .deny(&["times"])
+            .rule("kill", Action::Allow)
+            .rule("kill", Action::Kill)
             .then(&Policy::deny_list().rule("alarm", Action::Log));
         let effective = policy.effective().unwrap();
         assert_eq!(effective.default, Action::Kill);
@@ -137,6 +139,7 @@ mod tests {
         #[cfg(target_arch = "x86_64")]
         assert_eq!(action("alarm"), Some(Action::Log));
         assert_eq!(action("read"), None);
+        assert_eq!(action("kill"), None, "it gets the default");
     }
 
     #[test]

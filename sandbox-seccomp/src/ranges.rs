@@ -144,7 +144,7 @@ pub(crate) fn encode(action: Action) -> Result<u32, Error> {
 #[cfg(test)]
 mod tests {
     use super::{Decision, ranges};
-    use crate::{Action, ArgCondition, Comparison, Error, Policy, table::X86_64};
+    use crate::{Action, Answer, ArgCondition, Comparison, Error, Policy, table::X86_64};
     use sandbox_core::Errno;
 
     const ALLOW: Decision<'_> = Decision::Constant(libc::SECCOMP_RET_ALLOW);
@@ -200,10 +200,15 @@ mod tests {
             let error = ranges(&policy, &X86_64).unwrap_err();
             assert!(error.to_string().contains(word), "{error}");
         }
-        let policy = Policy::deny_list().rule("kill", Action::Errno(Errno::from_raw(0)));
-        assert_eq!(
-            ranges(&policy, &X86_64).unwrap_err(),
-            Error::Errno { errno: 0 }
-        );
+        for number in [0, -1, 4096] {
+            let errno = Errno::from_raw(number);
+            let error = Error::Errno { errno: number };
+            for action in [Action::Errno(errno), Action::Report(Answer::Errno(errno))] {
+                let rule = Policy::deny_list().rule("kill", action);
+                assert_eq!(ranges(&rule, &X86_64).unwrap_err(), error);
+                let default = Policy::allow_list(action);
+                assert_eq!(ranges(&default, &X86_64).unwrap_err(), error);
+            }
+        }
     }
 }
