@@ -122,6 +122,17 @@ fn another_answer_is_no_greeting() {
     assert_eq!(through.unwrap_err().errno.raw(), libc::EINVAL);
 }
 
+/// A filter that reports nothing has nobody to greet, even where the one of another process answers.
+#[test]
+fn a_filter_without_reports_is_not_greeted_back() {
+    let (listener, thread) = under(|_| Policy::judge().prepare().unwrap().greet());
+    listener.greet_back(&next(&listener)).unwrap();
+    assert_eq!(
+        thread.join().unwrap().unwrap_err().errno.raw(),
+        libc::EPROTO
+    );
+}
+
 #[test]
 fn a_second_listener_is_refused_by_name() {
     let (listener, thread) = under(|_| {
