@@ -55,7 +55,7 @@ impl Policy {
     /// | `@attributes` | `EOPNOTSUPP` | storage that no limit counts; `cp(1)` and `tar(1)` take this errno for a filesystem without them |
     /// | `@io-uring` | `ENOSYS` | calls made through it pass no filter |
     /// | `@confine` | `ENOSYS` | a filter of the program's own that returns errnos would answer in place of a supervisor that is to be notified |
-    /// | `@aio`, `@keys`, `@kernel-code`, `@exploit-aids`, `@ipc`, `@file-new`, `@futex2`, `@lsm`, `@mount-read`, `@obsolete` | `ENOSYS` | large, young or forgotten parts of the kernel; runtimes probe for some of them and do without |
+    /// | `@aio`, `@keys`, `@kernel-code`, `@exploit-aids`, `@ipc`, `@file-new`, `@futex2`, `@lsm`, `@mount-read`, `@time-slice`, `@obsolete` | `ENOSYS` | large, young or forgotten parts of the kernel; runtimes probe for some of them and do without |
     /// | `@watch` | `ENOSYS` | they tell when another box or the host uses a file of a shared bind |
     /// | `@other-processes`, `@mount`, `@namespaces`, `@machine` | kill | only an attack calls them |
     ///
@@ -138,6 +138,7 @@ const PROBED: &[&str] = &[
     "@futex2",
     "@lsm",
     "@mount-read",
+    "@time-slice",
     "@obsolete",
 ];
 

@@ -111,13 +111,14 @@ pub(super) const GROUPS: &[Group] = &[
         "mount", "umount2", "pivot_root", "chroot", "open_tree", "open_tree_attr", "move_mount", "fsopen", "fsconfig",
         "fsmount", "fspick", "mount_setattr", "open_by_handle_at", "quotactl", "quotactl_fd",
     ]),
-    group("@mount-read", "asks about mounts", &["statmount", "listmount"]),
+    group("@mount-read", "asks about mounts and namespaces", &["statmount", "listmount", "listns"]),
     group("@namespaces", "changes namespaces; `clone` and `clone3` do so too", &["unshare", "setns"]),
     group("@machine", "the kernel and the machine", &[
         "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "swapon", "swapoff",
         "acct", "iopl", "ioperm", "settimeofday", "clock_settime",
     ]),
     group("@futex2", "the futex calls of Linux 6.7", &["futex_wake", "futex_wait", "futex_requeue"]),
+    group("@time-slice", "gives back the rest of a time slice that was made longer (Linux 7.0)", &["rseq_slice_yield"]),
     group("@lsm", "asks security modules, and tells them", &["lsm_get_self_attr", "lsm_set_self_attr", "lsm_list_modules"]),
     group("@obsolete", "gone from the kernel, reserved, for programs of the last century, or of the kernel's own probes", &[
         "_sysctl", "afs_syscall", "create_module", "epoll_ctl_old", "epoll_wait_old", "get_kernel_syms", "get_thread_area",

@@ -226,6 +226,8 @@ const FACTS: &[(&str, &[u64], Option<i32>)] = &[
     ("seccomp", &[], Some(libc::ENOSYS)),
     ("mq_open", &[], Some(libc::ENOSYS)),
     ("listmount", &[], Some(libc::ENOSYS)),
+    ("listns", &[], Some(libc::ENOSYS)),
+    ("rseq_slice_yield", &[], Some(libc::ENOSYS)),
     ("ptrace", &[], None),
     ("unshare", &[], None),
     ("mount", &[], None),
