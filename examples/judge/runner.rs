@@ -118,6 +118,8 @@ pub(crate) struct Runner {
     parent: CgroupParent,
     /// Where boxes get their user ids from; `None` for a judge that may not give any.
     pool: Option<UidPool>,
+    /// Of every box, and so compiled for the first one alone.
+    policy: Policy,
     interrupt: Interrupt,
     compiled: Arc<Mutex<VecDeque<Compiled>>>,
 }
@@ -137,6 +139,8 @@ impl Runner {
         Self {
             parent,
             pool,
+            // The verdict then names the call, whichever of the submission's processes makes it.
+            policy: Policy::judge().report_kills(),
             interrupt,
             compiled: Arc::default(),
         }
@@ -228,8 +232,7 @@ impl Runner {
         };
         Ok(builder
             .limits(spec.limits.clone())
-            // The verdict then names the call, whichever of the submission's processes makes it.
-            .policy(Policy::judge().report_kills())
+            .policy(self.policy.clone())
             .cgroup_parent(self.parent.clone())
             .command(&command)?)
     }

@@ -141,7 +141,7 @@ impl SandboxBuilder<WantsLimits> {
 }
 
 impl SandboxBuilder<WantsPolicy> {
-    /// Which system calls it may make.
+    /// Which system calls it may make. Compiled for the first box that has it, and so best kept and cloned for the next one.
     pub fn policy(self, policy: Policy) -> SandboxBuilder<WantsCommand> {
         self.with_policy(Some(policy))
     }

@@ -1,10 +1,12 @@
 //! System call policy, compiled to a BPF filter.
 //!
 //! A [`Policy`] says per system call name what happens: the call is made, fails with an errno, is logged, ends the
-//! process, or is reported to the supervisor ([`Action::Report`], [`Listener`]). Rules may name [groups](Group) of calls and ask for values of arguments, and later rules win, so that a policy is
-//! composed of a [`Preset`], what it shall allow as well, and what it shall refuse. [`Policy::explain`] and
-//! [`Policy::effective`] show what came of it. [`Policy::prepare`] turns it into a [`Filter`] in the parent; the child installs that by one call
-//! ([`ChildStep::apply`](sandbox_core::ChildStep::apply)). Compiling takes longer than installing: do it once per policy.
+//! process, or is reported to the supervisor ([`Action::Report`], [`Listener`]). Rules may name [groups](Group) of calls
+//! and ask for values of arguments, and later rules win, so that a policy is composed of a [`Preset`], what it shall allow as
+//! well, and what it shall refuse. [`Policy::explain`] and [`Policy::effective`] show what came of it. [`Policy::prepare`]
+//! turns it into a [`Filter`] in the parent; the child installs that by one call
+//! ([`ChildStep::apply`](sandbox_core::ChildStep::apply)). Compiling takes longer than installing, so a policy is compiled
+//! once, with all its clones.
 //!
 //! What every filter of this crate does, whatever the policy says:
 //! * A call of a foreign architecture (`int 0x80` on `x86_64`) kills the process: numbers mean other calls there.

@@ -1,5 +1,8 @@
 //! What is allowed, by the names of system calls.
 
+use core::fmt;
+use std::sync::{Arc, OnceLock};
+
 use sandbox_core::Errno;
 
 use crate::{Action, ArgCondition, Error, Filter, Group, Preset, compile};
@@ -34,15 +37,22 @@ use crate::{Action, ArgCondition, Error, Filter, Group, Preset, compile};
 /// Serialized, it is data with a schema version; a version that this crate does not know is refused. A file may begin
 /// with a preset instead of a default: `{"version": 1, "base": "judge", "rules": [...]}`. It is read as the rules of that
 /// preset followed by its own, and written like that: what is stored stays what it was when a later version changes the preset.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Cheap to clone. Clones share what the policy was compiled to, until one of them is changed.
+#[derive(Clone)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
     serde(into = "crate::schema::Document", try_from = "crate::schema::Document")
 )]
-pub struct Policy {
-    pub(crate) default: Action,
-    pub(crate) rules: Vec<Rule>,
+pub struct Policy(Arc<Text>);
+
+#[derive(Clone)]
+struct Text {
+    default: Action,
+    rules: Vec<Rule>,
+    /// What this text was compiled to.
+    filter: OnceLock<Filter>,
 }
 
 /// One rule of a [`Policy`].
@@ -95,10 +105,22 @@ impl Policy {
     /// A policy that does `default` with every call that no rule decides.
     #[must_use]
     pub fn allow_list(default: Action) -> Self {
-        Self {
+        Self::of(default, Vec::new())
+    }
+
+    pub(crate) fn of(default: Action, rules: Vec<Rule>) -> Self {
+        Self(Arc::new(Text {
             default,
-            rules: Vec::new(),
-        }
+            rules,
+            filter: OnceLock::new(),
+        }))
+    }
+
+    /// The default and the rules, to be changed: the only way, so that no filter outlives the text that it was compiled from.
+    pub(crate) fn change(&mut self) -> (&mut Action, &mut Vec<Rule>) {
+        let text = Arc::make_mut(&mut self.0);
+        text.filter = OnceLock::new();
+        (&mut text.default, &mut text.rules)
     }
 
     /// A policy that allows every call that no rule decides, also the ones that the next kernel brings.
@@ -138,7 +160,7 @@ impl Policy {
         conditions: impl Into<Vec<ArgCondition>>,
         action: Action,
     ) -> Self {
-        self.rules.push(Rule {
+        self.change().1.push(Rule {
             syscalls: syscalls.iter().map(|&name| name.to_owned()).collect(),
             conditions: conditions.into(),
             action,
@@ -162,14 +184,14 @@ impl Policy {
     /// Adds the rules of another policy behind these. Its default is not taken.
     #[must_use]
     pub fn then(mut self, other: &Self) -> Self {
-        self.rules.extend_from_slice(&other.rules);
+        self.change().1.extend_from_slice(other.list());
         self
     }
 
     /// Gives a reason to every rule so far that has none.
     #[must_use]
     pub fn because(mut self, reason: &str) -> Self {
-        for rule in &mut self.rules {
+        for rule in self.change().1 {
             if rule.reason.is_empty() {
                 reason.clone_into(&mut rule.reason);
             }
@@ -180,16 +202,17 @@ impl Policy {
     /// What happens to a call that no rule decides.
     #[must_use]
     pub fn default_action(&self) -> Action {
-        self.default
+        self.0.default
     }
 
     /// The rules, in order.
     #[must_use]
     pub fn list(&self) -> &[Rule] {
-        &self.rules
+        &self.0.rules
     }
 
-    /// Compiles the policy for the architecture of this program.
+    /// Compiles the policy for the architecture of this program; at most once, also for its clones, and each preset once
+    /// per process.
     ///
     /// # Errors
     /// [`Error::UnknownSyscall`], [`Error::UnknownGroup`], [`Error::Condition`] and [`Error::Errno`] name what is wrong with
@@ -200,7 +223,28 @@ impl Policy {
     /// # Kernel
     /// Linux 4.14 for [`Action::Kill`] and [`Action::Log`], 5.0 for [`Action::Report`].
     pub fn prepare(&self) -> Result<Filter, Error> {
-        compile::compile(self)
+        if let Some(filter) = self.0.filter.get() {
+            return Ok(filter.clone());
+        }
+        let filter = compile::compile(self)?;
+        Ok(self.0.filter.get_or_init(|| filter).clone())
+    }
+}
+
+impl PartialEq for Policy {
+    fn eq(&self, other: &Self) -> bool {
+        (self.default_action(), self.list()) == (other.default_action(), other.list())
+    }
+}
+
+impl Eq for Policy {}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("default", &self.default_action())
+            .field("rules", &self.list())
+            .finish()
     }
 }
 
@@ -213,5 +257,72 @@ impl From<Preset> for Policy {
             Preset::Compiler => Self::compiler(),
             Preset::PermissiveDeny => Self::permissive_deny(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::ptr;
+
+    use super::*;
+    use crate::Comparison;
+
+    /// The program in memory, which tells one compilation from another.
+    fn program(policy: &Policy) -> *const [crate::instruction::Instruction] {
+        ptr::from_ref(policy.prepare().unwrap().program())
+    }
+
+    #[test]
+    fn a_policy_is_compiled_once() {
+        let policy = Policy::judge().deny(&["@network"]);
+        let clone = policy.clone();
+        assert!(ptr::eq(program(&policy), program(&clone)));
+        assert!(ptr::eq(program(&clone), program(&clone.clone())));
+        for preset in Preset::ALL {
+            let again = Policy::from(preset);
+            assert!(
+                ptr::eq(program(&preset.into()), program(&again)),
+                "{preset:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_changed_policy_is_compiled_anew() {
+        let eperm = Action::Errno(Errno::from_raw(libc::EPERM));
+        let other = Policy::deny_list().rule("sync", eperm);
+        let zero = || [ArgCondition::dword(0, Comparison::Eq(0))];
+        let changes: [(&str, &dyn Fn(Policy) -> Policy); 10] = [
+            ("rule", &|policy| policy.rule("sync", eperm)),
+            ("rules", &|policy| policy.rules(&["sync", "alarm"], eperm)),
+            ("rule_if", &|policy| policy.rule_if("alarm", zero(), eperm)),
+            ("rules_if", &|policy| {
+                policy.rules_if(&["alarm"], zero(), eperm)
+            }),
+            ("allow", &|policy| policy.allow(&["ptrace"])),
+            ("deny", &|policy| policy.deny(&["sync"])),
+            ("then", &|policy| policy.then(&other)),
+            ("report_kills", &Policy::report_kills),
+            ("report_errnos", &Policy::report_errnos),
+            ("without_reports", &Policy::without_reports),
+        ];
+        let base = Policy::deny_list()
+            .rule("ptrace", Action::Kill)
+            .rule("vhangup", eperm)
+            .rule("acct", Action::Report(crate::Answer::Kill))
+            .rule("seccomp", eperm)
+            .rule_if("prctl", [ArgCondition::dword(0, Comparison::Eq(22))], eperm);
+        let before = base.prepare().unwrap();
+        for (name, change) in changes {
+            let changed = change(base.clone());
+            let now = changed.prepare().unwrap();
+            assert_ne!(now, before, "{name}");
+            assert_eq!(now, compile::compile(&changed).unwrap(), "{name}");
+        }
+        assert_eq!(
+            base.prepare().unwrap(),
+            before,
+            "a clone's change is its own"
+        );
     }
 }

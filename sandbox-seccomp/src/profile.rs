@@ -1,5 +1,7 @@
 //! The policies that come with the crate, each rule with its reason.
 
+use std::sync::LazyLock;
+
 use sandbox_core::Errno;
 
 use crate::{Action, Policy};
@@ -75,6 +77,11 @@ impl Policy {
     /// shared mapping and by the page cache.
     #[must_use]
     pub fn judge() -> Self {
+        static PRESET: LazyLock<Policy> = LazyLock::new(Policy::make_judge);
+        PRESET.clone()
+    }
+
+    fn make_judge() -> Self {
         Self::allow_list(ENOSYS)
             .allow(&["@descriptors", "@file-read", "@file-write"])
             .because("rights are checked at the open; what exists is the mount namespace's business")

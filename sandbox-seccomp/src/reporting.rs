@@ -34,8 +34,8 @@ impl Policy {
     /// Whether there are calls that it reports.
     #[must_use]
     pub fn reports(&self) -> bool {
-        let rules = self.rules.iter().map(|rule| rule.action);
-        rules.chain([self.default]).any(Action::reports)
+        let rules = self.list().iter().map(|rule| rule.action);
+        rules.chain([self.default_action()]).any(Action::reports)
     }
 
     /// The same policy, but that the supervisor ends the run where the kernel would kill a process or thread: so that the
@@ -84,8 +84,9 @@ impl Policy {
     }
 
     fn map_actions(mut self, map: impl Fn(Action) -> Action) -> Self {
-        self.default = map(self.default);
-        for rule in &mut self.rules {
+        let (default, rules) = self.change();
+        *default = map(*default);
+        for rule in rules {
             rule.action = map(rule.action);
         }
         self
@@ -102,7 +103,7 @@ impl Policy {
             .and_then(|number| self.explain(number.into(), message).ok())
             .is_some_and(|explanation| !explanation.action.permits());
         if closed && self.reports() {
-            self.rules.push(Rule {
+            self.change().1.push(Rule {
                 syscalls: vec!["sendmsg".to_owned()],
                 conditions: vec![ArgCondition::dword(2, Comparison::Eq(NO_SIGNAL))],
                 action: Action::Allow,
@@ -268,7 +269,7 @@ mod tests {
     impl Policy {
         /// Threads are not told from processes when reports are taken back.
         fn without_last(mut self) -> Self {
-            self.rules.pop();
+            self.change().1.pop();
             self.map_actions(|action| match action {
                 Action::KillThread => Action::Kill,
                 other => other,

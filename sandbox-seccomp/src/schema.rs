@@ -62,8 +62,8 @@ impl From<Policy> for Document {
         Self {
             version: Version,
             base: None,
-            default: Some(policy.default),
-            rules: policy.rules,
+            default: Some(policy.default_action()),
+            rules: policy.list().to_vec(),
             unknown: BTreeMap::new(),
         }
     }
@@ -83,17 +83,13 @@ impl TryFrom<Document> for Policy {
         if let Some((field, _)) = unknown.into_iter().next() {
             return Err(Error::Field { field });
         }
-        let mut policy = match (base, default) {
-            (Some(base), None) => Self::from(base),
-            (None, Some(default)) => Self::allow_list(default),
-            (Some(base), Some(default)) => Self {
-                default,
-                ..Self::from(base)
-            },
+        let (default, base) = match (base.map(Self::from), default) {
+            (Some(base), default) => (default.unwrap_or(base.default_action()), Some(base)),
+            (None, Some(default)) => (default, None),
             (None, None) => return Err(Error::NoDefault),
         };
-        policy.rules.extend(rules);
-        Ok(policy)
+        let base = base.as_ref().map_or(&[][..], Self::list);
+        Ok(Self::of(default, [base, &rules].concat()))
     }
 }
 

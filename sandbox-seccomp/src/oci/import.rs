@@ -213,10 +213,7 @@ fn policy(default: Action, entries: &[Entry], calls: &[Call<'_>]) -> Policy {
                 reason: comment.unwrap_or_else(|| format!("entry {place} of the profile")),
             }
         });
-    Policy {
-        default,
-        rules: rules.collect(),
-    }
+    Policy::of(default, rules.collect())
 }
 
 fn names(place: usize, entry: &Entry) -> Result<Vec<&str>, Error> {

@@ -1,5 +1,7 @@
 //! Variants of the judge policy, and the one that only closes what isolate closes.
 
+use std::sync::LazyLock;
+
 use super::{
     EACCES, EAFNOSUPPORT, ENOSYS, EPERM,
     arguments::{eq, flags},
@@ -20,6 +22,11 @@ impl Policy {
     /// `execve` stays allowed, other than in [`Policy::strict_compute`]: launchers such as `java` execute themselves anew.
     #[must_use]
     pub fn interpreter() -> Self {
+        static PRESET: LazyLock<Policy> = LazyLock::new(Policy::make_interpreter);
+        PRESET.clone()
+    }
+
+    fn make_interpreter() -> Self {
         Self::judge()
             .deny(&["fork", "vfork"])
             .because("a script is one process")
@@ -36,6 +43,11 @@ impl Policy {
     /// | `socket`, `socketpair` | `AF_UNIX`; else `EACCES` | compilers of .NET, Scala and others have a server, beside them in the box; macros and build scripts are untrusted code as well |
     #[must_use]
     pub fn compiler() -> Self {
+        static PRESET: LazyLock<Policy> = LazyLock::new(Policy::make_compiler);
+        PRESET.clone()
+    }
+
+    fn make_compiler() -> Self {
         Self::judge().without_internet()
     }
 
@@ -60,6 +72,11 @@ impl Policy {
     /// | tables of other architectures | kill | as with every policy of this crate |
     #[must_use]
     pub fn permissive_deny() -> Self {
+        static PRESET: LazyLock<Policy> = LazyLock::new(Policy::make_permissive_deny);
+        PRESET.clone()
+    }
+
+    fn make_permissive_deny() -> Self {
         let mut policy = Self::deny_list()
             .rule("@keys", ENOSYS)
             .because("keyrings outlive the box")

@@ -1,5 +1,7 @@
 //! The policy for a native solution and nothing else.
 
+use std::sync::LazyLock;
+
 use super::{EACCES, ENOSYS, ENOTTY, EPERM};
 use crate::{Action, Answer, Policy};
 
@@ -35,6 +37,11 @@ impl Policy {
     /// `Policy::strict_compute().allow(&["execve"]).without_reports()`.
     #[must_use]
     pub fn strict_compute() -> Self {
+        static PRESET: LazyLock<Policy> = LazyLock::new(Policy::make_strict_compute);
+        PRESET.clone()
+    }
+
+    fn make_strict_compute() -> Self {
         Self::allow_list(ENOSYS)
             .allow(&[
                 "@descriptors", "@file-read", "@memory", "@threads", "@time", "@waiting", "@self",
