@@ -31,7 +31,8 @@ pub enum Verdict {
     DiskLimit,
     /// Made a system call that the policy kills for.
     SecurityViolation {
-        /// Which; `None` where the kernel killed for it, who does not say.
+        /// Which; `None` where the kernel killed for it, who does not say. A policy that reports what it kills for
+        /// (`Policy::report_kills`) has it always.
         syscall: Option<Syscall>,
     },
     /// The embedding program killed the box.

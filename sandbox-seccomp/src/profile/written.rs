@@ -53,3 +53,21 @@ fn every_preset_comes_to_what_is_written_down() {
     let all = format!("differs first: {differs:#?}\nIt all comes to\n{shown}");
     assert!(shown == WRITTEN, "{all}");
 }
+
+/// [`Policy::because`] is about all rules before it that have no reason: one left out would give them the next one's.
+#[test]
+fn the_reasons_of_strict_compute_are_about_their_own_calls() {
+    let strict = Policy::strict_compute();
+    let about = |word: &str| {
+        let rules = strict
+            .list()
+            .iter()
+            .filter(|rule| rule.reason.contains(word));
+        let calls = rules.flat_map(|rule| rule.syscalls.iter().map(String::as_str));
+        calls.collect::<Vec<_>>()
+    };
+    assert_eq!(about("Pascal"), ["sched_setscheduler"]);
+    assert_eq!(about("init"), ["tkill", "tgkill"]);
+    assert_eq!(about("threads"), ["clone", "clone"]);
+    assert_eq!(about("failed start"), ["sendto"]);
+}
