@@ -16,7 +16,7 @@ pub enum Action {
     /// The call is made.
     Allow,
     /// The call is not made and fails with this errno (1 to 4095).
-    Errno(Errno),
+    Errno(#[cfg_attr(feature = "serde", serde(with = "crate::errno_name"))] Errno),
     /// The whole process dies of `SIGSYS`, with a core dump where core dumps are on.
     Kill,
     /// Only the calling thread dies of `SIGSYS`: the others go on without it, and mostly hang.
@@ -56,7 +56,7 @@ pub enum Answer {
     /// It ends the run, whichever of its processes made the call.
     Kill,
     /// The call fails with this errno (1 to 4095), and the program goes on.
-    Errno(Errno),
+    Errno(#[cfg_attr(feature = "serde", serde(with = "crate::errno_name"))] Errno),
 }
 
 impl Action {

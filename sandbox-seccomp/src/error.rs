@@ -41,7 +41,10 @@ pub enum Error {
         errno: i32,
     },
     /// The policy forbids a call that the start makes after the filter is installed.
-    #[error("the policy forbids {syscall}, which the start needs after the filter")]
+    #[error(
+        "the policy forbids {syscall}, which the start needs after the filter: {}",
+        way_out(syscall)
+    )]
     BlocksSetup {
         /// The call.
         syscall: &'static str,
@@ -66,6 +69,14 @@ pub enum Error {
         /// The architecture, as the compiler names it.
         architecture: &'static str,
     },
+}
+
+fn way_out(syscall: &str) -> &'static str {
+    if syscall == "execve" {
+        "allow it, or have it reported, which lets the start alone call it"
+    } else {
+        "allow it"
+    }
 }
 
 fn hint(nearest: Option<&str>) -> String {

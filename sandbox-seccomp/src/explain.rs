@@ -14,6 +14,8 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Explanation<'a> {
+    /// The call's number, as the kernel reads it.
+    pub number: u32,
     /// The call's name, where this crate knows the number.
     pub syscall: Option<&'static str>,
     /// What happens.
@@ -64,6 +66,28 @@ impl Policy {
         Ok(self.explain_on(native, number, args))
     }
 
+    /// [`Policy::explain`] of the call of this name; `None` where only other architectures have it.
+    ///
+    /// ```
+    /// use sandbox_seccomp::Policy;
+    /// let policy = Policy::judge().deny(&["@network"]).because("no sockets");
+    /// let said = policy.explain_name("socket", [libc::AF_UNIX as u64, 1, 0, 0, 0, 0])?;
+    /// assert!(said.unwrap().to_string().ends_with("(no sockets)"));
+    /// # Ok::<(), sandbox_seccomp::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Policy::explain`]; [`Error::UnknownSyscall`] also where no architecture has a call of this name.
+    pub fn explain_name(
+        &self,
+        name: &str,
+        args: [u64; 6],
+    ) -> Result<Option<Explanation<'_>>, Error> {
+        let number = Architecture::native()?.number(name)?;
+        let explain = |number: u32| self.explain(number.into(), args);
+        number.map(explain).transpose()
+    }
+
     /// The same on any architecture, of a policy whose rules are known to be right.
     pub(crate) fn explain_on(
         &self,
@@ -74,6 +98,7 @@ impl Policy {
         let trapped = |&(first, last): &(u32, u32)| (first..=last).contains(&number);
         if architecture.traps.iter().any(trapped) {
             return Explanation {
+                number,
                 syscall: None,
                 action: reporting::foreign(self),
                 decider: Decider::ForeignTable,
@@ -83,6 +108,7 @@ impl Policy {
         let greets = syscall == Some(HELLO) && HELLO_CONDITIONS.iter().all(|one| one.holds(args));
         if greets && self.reports() {
             return Explanation {
+                number,
                 syscall,
                 action: reporting::hello(),
                 decider: Decider::Greeting,
@@ -94,6 +120,7 @@ impl Policy {
         };
         let last = self.list().iter().enumerate().rev().find(decides);
         Explanation {
+            number,
             syscall,
             action: last.map_or(self.default_action(), |(_, rule)| rule.action),
             decider: last.map_or(Decider::Default, |(place, rule)| Decider::Rule(place, rule)),
@@ -111,13 +138,11 @@ fn is_about(rule: &Rule, syscall: &str) -> bool {
 
 impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {}, by ",
-            self.syscall
-                .unwrap_or("a call that this crate does not know"),
-            self.action
-        )?;
+        match self.syscall {
+            Some(name) => f.write_str(name)?,
+            None => write!(f, "call {}, which this crate does not know", self.number)?,
+        }
+        write!(f, ": {}, by ", self.action)?;
         match self.decider {
             Decider::Rule(place, rule) => write!(f, "rule {place}: {rule}"),
             Decider::Default => f.write_str("the default"),
@@ -181,6 +206,31 @@ mod tests {
         );
         let unknown = explain(9999, 0);
         assert_eq!((unknown.syscall, unknown.decider), (None, Decider::Default));
+        assert_eq!(
+            unknown.to_string(),
+            "call 9999, which this crate does not know: allow, by the default"
+        );
+    }
+
+    #[test]
+    fn a_name_is_explained_as_its_number_is() {
+        let policy = Policy::judge();
+        for (name, number) in [("read", libc::SYS_read), ("ptrace", libc::SYS_ptrace)] {
+            let by_name = policy.explain_name(name, [0; 6]).unwrap();
+            let by_number = policy.explain(number, [0; 6]).unwrap();
+            assert_eq!(by_name, Some(by_number));
+        }
+        for name in ["ptrce", "@network", ""] {
+            let error = policy.explain_name(name, [0; 6]).unwrap_err();
+            assert!(
+                error.to_string().starts_with("unknown system call"),
+                "{error}"
+            );
+        }
+        // One of each table that the others lack.
+        let elsewhere = ["open", "riscv_flush_icache"];
+        let absent = |name: &&str| policy.explain_name(name, [0; 6]).unwrap().is_none();
+        assert_eq!(elsewhere.iter().filter(|name| absent(name)).count(), 1);
     }
     /// Wherever the fault is: before the rule that decides, behind it, or about another call.
     #[test]

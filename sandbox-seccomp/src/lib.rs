@@ -42,6 +42,8 @@ mod compile;
 mod condition;
 mod effective;
 mod emit;
+#[cfg(feature = "serde")]
+mod errno_name;
 mod error;
 mod evaluate;
 mod explain;

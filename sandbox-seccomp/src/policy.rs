@@ -34,11 +34,36 @@ use crate::{Action, ArgCondition, Error, Filter, Group, Preset, compile};
 /// # policy.prepare().unwrap();
 /// ```
 ///
-/// Serialized, it is data with a schema version; a version that this crate does not know is refused. A file may begin
-/// with a preset instead of a default: `{"version": 1, "base": "judge", "rules": [...]}`. It is read as the rules of that
-/// preset followed by its own, and written like that: what is stored stays what it was when a later version changes the preset.
-///
 /// Cheap to clone. Clones share what the policy was compiled to, until one of them is changed.
+///
+/// # As a file
+/// Serialized, it is data with a schema version; a version that this crate does not know is refused. Conditions are written
+/// as [`ArgCondition`] has them, errnos by name or as numbers, and a report as `{"report": "kill"}` or
+/// `{"report": {"errno": "EPERM"}}`. Unknown fields are refused; unknown names of calls are when the policy is compiled.
+#[cfg_attr(
+    feature = "serde",
+    doc = r##"
+```
+use sandbox_seccomp::{Action, Policy};
+let policy: Policy = serde_json::from_str(r#"{
+    "version": 1,
+    "base": "judge",
+    "rules": [
+        {"syscalls": ["@network"], "action": {"errno": "EACCES"}, "reason": "no sockets"},
+        {"syscalls": ["kill", "tgkill"], "action": "kill", "conditions": [
+            {"argument": 0, "width": "dword", "comparison": {"signed_lt": 0}}
+        ]}
+    ]
+}"#)?;
+let said = policy.explain_name("kill", [-1i32 as u64, 9, 0, 0, 0, 0])?;
+assert_eq!(said.unwrap().action, Action::Kill);
+# Ok::<(), Box<dyn std::error::Error>>(())
+```
+"##
+)]
+/// `base` is a [`Preset`] whose rules come first and whose default counts, unless there is a `default` as well; without a base,
+/// there must be one. It is written with the rules of its base: what is stored stays what it was when a later version
+/// changes the preset.
 #[derive(Clone)]
 #[cfg_attr(
     feature = "serde",

@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn every_form_is_kept_and_no_field_of_any_is_passed_over() {
         let all = serde_json::json!({"version": 1, "default": "kill_thread", "rules": [
-            {"syscalls": ["kill", "@network"], "action": {"errno": 1}, "reason": "no", "conditions": [
+            {"syscalls": ["kill", "@network"], "action": {"errno": "EPERM"}, "reason": "no", "conditions": [
                 {"argument": 0, "width": "dword", "comparison": {"eq": 1}},
                 {"argument": 1, "width": "qword", "comparison": {"ne": 2}},
                 {"argument": 2, "width": "dword", "comparison": {"lt": 3}},
@@ -157,7 +157,7 @@ mod tests {
             {"syscalls": ["read"], "action": "trap"},
             {"syscalls": ["read"], "action": "kill"},
             {"syscalls": ["read"], "action": {"report": "kill"}},
-            {"syscalls": ["read"], "action": {"report": {"errno": 38}}},
+            {"syscalls": ["read"], "action": {"report": {"errno": "ENOSYS"}}},
         ]});
         let policy: Policy = serde_json::from_value(all.clone()).unwrap();
         assert_eq!(serde_json::to_value(&policy).unwrap(), all);

@@ -6,7 +6,7 @@ use sandbox_core::Errno;
 
 use super::{Arg, Entry, Error, Operator, Profile, ProfileAction, Target, overlap::are_disjoint};
 use crate::{
-    Action, ArgCondition, Comparison, Policy,
+    Action, ArgCondition, Comparison, Policy, errno_name,
     policy::Rule,
     table::{self, Architecture},
 };
@@ -261,20 +261,8 @@ const EPERM: u32 = 1;
 
 /// The number of an errno that is given by name, or as digits.
 fn named_errno(name: &str) -> Option<i32> {
-    match name {
-        "EWOULDBLOCK" => return Some(libc::EWOULDBLOCK),
-        "ENOTSUP" => return Some(libc::ENOTSUP),
-        "EDEADLOCK" => return Some(libc::EDEADLK),
-        _ => {}
-    }
-    if let Ok(number) = name.parse() {
-        return Some(number);
-    }
-    // Every errno of Linux is below 134; the texts begin with the name.
-    (1..=133).find(|&number| {
-        let text = Errno::from_raw(number).to_string();
-        text.split(' ').next() == Some(name)
-    })
+    let number = name.parse().ok();
+    number.or_else(|| errno_name::named(name).map(Errno::raw))
 }
 
 /// The alternatives of an entry: one without conditions where it has no arguments, and each argument by itself where one is
