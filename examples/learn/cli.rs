@@ -18,7 +18,8 @@ use clap::Parser;
         same end and the same standard output.\n\
         \n\
         Standard output gets what the policy would refuse, what of it is needed, and the policy that results: as this family \
-        reads it, and as an OCI runtime does. A rule allows what was seen and, but for numbers of processes, no other value \
+        reads it, built on the preset where --policy names one, and as an OCI runtime does, which has no presets: some ten thousand lines \
+        then. A rule allows what was seen and, but for numbers of processes, no other value \
         of an argument that tells calls apart. The latter form is for the program; what a container runtime does itself between \
         the filter and the program is not in it.\n\
         \n\
@@ -53,12 +54,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub(crate) seconds: u64,
 
-    /// Also write policy.json and oci.json there.
+    /// Also write policy.json and oci.json there; it is made where it is missing.
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) output: Option<PathBuf>,
 
     /// The program, by its full path, and its arguments.
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<String>,
 }
 

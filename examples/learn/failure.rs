@@ -5,9 +5,23 @@ use std::{collections::BTreeSet, io, path::PathBuf};
 /// Why there is no policy.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
+    /// What was given as a policy is none.
+    #[error(
+        "--policy {name}: neither `nothing` nor a preset ({presets}) nor a file that can be read"
+    )]
+    NoPolicy {
+        /// What was given.
+        name: String,
+        /// The presets' names.
+        presets: String,
+        /// Why it cannot be read as a file.
+        source: io::Error,
+    },
     /// A file cannot be read or written.
-    #[error("{}", path.display())]
+    #[error("cannot {what} {}", path.display())]
     File {
+        /// What was to be done with what.
+        what: &'static str,
         /// Its path.
         path: PathBuf,
         /// The kernel's reason.
@@ -77,7 +91,8 @@ impl Failure {
             | Self::Ended { .. }
             | Self::Differs { .. }
             | Self::Oci(_) => true,
-            Self::File { .. }
+            Self::NoPolicy { .. }
+            | Self::File { .. }
             | Self::Policy { .. }
             | Self::Box(_)
             | Self::Rule(_)

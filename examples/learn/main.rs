@@ -22,29 +22,38 @@ use sandbox_exec::{
 
 use crate::{cli::Args, failure::Failure, rules::Learned, runs::Runs};
 
-#[expect(clippy::print_stderr, reason = "for the person who learns")]
 fn main() -> ExitCode {
     let args = Args::parse();
-    eprintln!(
-        "seccomp-learn: not a sandbox: while it is watched, the program makes every call that it likes"
-    );
+    tell("not a sandbox: while it is watched, the program makes every call that it likes");
     match learn(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprint!("seccomp-learn: {failure}");
+            let mut text = failure.to_string();
             let mut cause = failure.source();
             while let Some(next) = cause {
-                eprint!(": {next}");
+                text += &format!(": {next}");
                 cause = next.source();
             }
-            eprintln!();
+            tell(&text);
             ExitCode::from(if failure.is_the_programs() { 1 } else { 2 })
         }
     }
 }
 
+/// For the person who learns, where anybody still reads.
+fn tell(text: &str) {
+    writeln!(io::stderr(), "seccomp-learn: {text}").ok();
+}
+
 fn learn(args: &Args) -> Result<(), Failure> {
     let base = rules::base(&args.policy)?;
+    if let Some(directory) = &args.output {
+        fs::create_dir_all(directory).map_err(|source| Failure::File {
+            what: "make the directory",
+            path: directory.clone(),
+            source,
+        })?;
+    }
     let runs = Runs::new(args)?;
     let policy = rules::watched(&base)?;
     let watched = runs.watch(&policy)?;
@@ -69,7 +78,7 @@ fn learn(args: &Args) -> Result<(), Failure> {
         }
     }
     let policy = rules::with(&base, &needed);
-    let own = serde_json::to_string_pretty(&policy)?;
+    let own = rules::text(&args.policy, &policy)?;
     let oci = serde_json::to_string_pretty(&Profile::export(&unsupervised(&policy))?)?;
     if let Some(directory) = &args.output {
         write(&directory.join("policy.json"), &own)?;
@@ -79,6 +88,7 @@ fn learn(args: &Args) -> Result<(), Failure> {
     let text = format!("{list}-- policy\n{own}\n-- OCI profile\n{oci}\n");
     let written = io::stdout().write_all(text.as_bytes());
     written.map_err(|source| Failure::File {
+        what: "write to",
         path: "standard output".into(),
         source,
     })
@@ -128,6 +138,7 @@ fn list(name: &str, base: &Effective, all: &[Learned], needed: &[Learned]) -> St
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(|source| Failure::File {
+        what: "write",
         path: path.into(),
         source,
     })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sandbox_exec::{
     Errno, Policy, ReportedCall,
-    seccomp::{Action, ArgCondition, Comparison, Effective},
+    seccomp::{Action, ArgCondition, Comparison, Effective, Preset, Rule},
 };
 
 use crate::{failure::Failure, telling};
@@ -25,19 +25,55 @@ pub(crate) fn base(name: &str) -> Result<Policy, Failure> {
     if name == "nothing" {
         return Ok(nothing());
     }
-    // Presets are called in files as they are here.
-    let text = format!("{{\"version\": 1, \"base\": \"{name}\"}}");
-    if let Ok(preset) = serde_json::from_str(&text) {
-        return Ok(preset);
+    if let Some(preset) = preset(name) {
+        return Ok(preset.into());
     }
-    let text = std::fs::read_to_string(name).map_err(|source| Failure::File {
-        path: name.into(),
+    let text = std::fs::read_to_string(name).map_err(|source| Failure::NoPolicy {
+        name: name.to_owned(),
+        presets: Preset::ALL.map(in_files).join(", "),
         source,
     })?;
     serde_json::from_str(&text).map_err(|source| Failure::Policy {
         path: name.into(),
         source,
     })
+}
+
+fn preset(name: &str) -> Option<Preset> {
+    Preset::ALL.into_iter().find(|&one| in_files(one) == name)
+}
+
+/// What policy files call it.
+fn in_files(preset: Preset) -> String {
+    let text = serde_json::to_value(preset).unwrap_or_default();
+    text.as_str().unwrap_or_default().to_owned()
+}
+
+/// A policy as a file: where the base is a preset, built on that, so that one sees what was learned.
+pub(crate) fn text(name: &str, policy: &Policy) -> Result<String, serde_json::Error> {
+    let built_on = |base: Preset| {
+        let (own, from) = (policy.list(), Policy::from(base));
+        let rules = own.get(from.list().len()..)?;
+        let document = Document {
+            version: 1,
+            base,
+            rules,
+        };
+        let text = serde_json::to_string_pretty(&document).ok()?;
+        let same = serde_json::from_str::<Policy>(&text).is_ok_and(|read| read == *policy);
+        same.then_some(text)
+    };
+    preset(name)
+        .and_then(built_on)
+        .map_or_else(|| serde_json::to_string_pretty(policy), Ok)
+}
+
+/// A policy file with a base.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    version: u32,
+    base: Preset,
+    rules: &'a [Rule],
 }
 
 /// The calls between the filter and the program, and its end.

@@ -1,7 +1,7 @@
 //! The boxes in which the program is watched, and those in which a policy is tried.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -43,6 +43,7 @@ impl<'a> Runs<'a> {
     pub(crate) fn new(args: &'a Args) -> Result<Self, Failure> {
         let read = |path: &PathBuf| {
             fs::read(path).map_err(|source| Failure::File {
+                what: "read the input",
                 path: path.clone(),
                 source,
             })
@@ -151,10 +152,15 @@ impl<'a> Runs<'a> {
 
 /// Where the box has the program: what lies in `/usr` is called as on the command line, for some look at their name.
 fn in_the_box(program: &str) -> Result<PathBuf, Failure> {
-    let real = fs::canonicalize(program).map_err(|source| Failure::File {
+    let missing = |source| Failure::File {
+        what: "find the program, which is not looked for along PATH:",
         path: program.into(),
         source,
-    })?;
+    };
+    let real = fs::canonicalize(program).map_err(missing)?;
+    if real.is_dir() {
+        return Err(missing(io::ErrorKind::IsADirectory.into()));
+    }
     let shown = real.starts_with("/usr") && Path::new(program).is_absolute();
     Ok(if shown { program.into() } else { real })
 }

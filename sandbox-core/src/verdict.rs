@@ -31,8 +31,8 @@ pub enum Verdict {
     DiskLimit,
     /// Made a system call that the policy kills for.
     SecurityViolation {
-        /// Which; `None` where the kernel killed for it, who does not say. A policy that reports what it kills for
-        /// (`Policy::report_kills`) has it always.
+        /// Which; `None` where the kernel killed for it, who does not say. It is there under a policy that
+        /// reports what it kills for (`Policy::report_kills`).
         syscall: Option<Syscall>,
     },
     /// The embedding program killed the box.

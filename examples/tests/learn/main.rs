@@ -1,5 +1,6 @@
 //! `seccomp-learn` as its users see it, and what it learned in boxes that enforce it.
 
+mod command_line;
 #[cfg(target_arch = "x86_64")]
 mod values;
 
@@ -290,7 +291,7 @@ fn what_teaches_nothing_is_said_and_nothing_is_printed() {
         "import ctypes\nfor n in range(1000): ctypes.CDLL(None).syscall({}, n * 977, n * 131, n * 31)",
         libc::SYS_socket
     );
-    let cases: [(&[&str], &[&str], i32, &str); 7] = [
+    let cases: [(&[&str], &[&str], i32, &str); 9] = [
         (
             &[],
             &["/usr/bin/python3", "-I", "-c", &sockets],
@@ -316,8 +317,20 @@ fn what_teaches_nothing_is_said_and_nothing_is_printed() {
             "WallTimeLimit",
         ),
         (&[], &["/usr/bin/date", "+%N"], 1, "the same each time"),
-        (&[], &["/nowhere"], 2, "/nowhere"),
-        (&["--policy", "/nowhere"], &["/usr/bin/true"], 2, "/nowhere"),
+        (&[], &["/nowhere"], 2, "cannot find the program"),
+        (&[], &["/usr"], 2, "directory"),
+        (
+            &["--input", "/nowhere"],
+            &["/usr/bin/true"],
+            2,
+            "the input /nowhere",
+        ),
+        (
+            &["--policy", "/nowhere"],
+            &["/usr/bin/true"],
+            2,
+            "nor a preset (judge, ",
+        ),
     ];
     for (options, command, status, why) in cases {
         let (said, directory) = learn(options, command);
