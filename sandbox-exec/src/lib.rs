@@ -89,6 +89,10 @@ mod sys;
 mod uid_pool;
 mod watch;
 
+#[cfg(all(doctest, feature = "serde"))]
+#[doc = include_str!("../../docs/policies.md")]
+struct PoliciesPage;
+
 pub use builder::{
     Dangerous, SandboxBuilder, WantsCommand, WantsIdentity, WantsLimits, WantsPolicy, WantsRoot,
 };
