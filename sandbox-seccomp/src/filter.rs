@@ -110,3 +110,40 @@ impl Explain for Filter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Policy,
+        instruction::{LOAD, OFFSET_ARCH},
+    };
+    use sandbox_core::Explain as _;
+
+    #[test]
+    fn a_filter_tells_its_length_and_its_operations() {
+        let filter = Policy::judge().prepare().unwrap();
+        let [first, ..] = filter.program() else {
+            panic!("it has no instructions");
+        };
+        assert_eq!((first.code, first.k), (LOAD, OFFSET_ARCH));
+        let len = filter.program().len();
+        assert_eq!((filter.len(), filter.is_empty()), (len, false));
+        assert_eq!(
+            format!("{filter:?}"),
+            format!("Filter {{ len: {len}, .. }}")
+        );
+        let installs = format!("filter of {len} instructions");
+        for (index, words) in [
+            (0, [installs.as_str(), "EACCES"]),
+            (1, [installs.as_str(), "EBUSY"]),
+            (2, ["greet", "supervisor"]),
+            (3, ["unknown operation", "3"]),
+        ] {
+            let said = filter.explain(index);
+            assert!(
+                words.iter().all(|word| said.contains(word)),
+                "{index}: {said}"
+            );
+        }
+    }
+}

@@ -318,6 +318,27 @@ mod tests {
             Action::Allow,
         );
         assert_eq!(hidden_by(&only_sometimes), Some("prctl"));
+        let masked = |option, mask: u64, value: u64| {
+            let (mask, value) = (mask << 32 | 0xffff_ffff, value << 32 | option);
+            wide(Comparison::MaskedEq { mask, value })[0]
+        };
+        // Together they ask for a high half that neither of them names.
+        let both = |option| {
+            prctl(vec![
+                masked(option, 0x300, 0x100),
+                masked(option, 1 << 18, 1 << 18),
+            ])
+        };
+        assert_eq!((both(22), both(15)), (Some("prctl"), None));
+        let closed_by = |mask| {
+            let condition = masked(22, mask, mask);
+            hidden_by(
+                &reporting()
+                    .allow(&["prctl"])
+                    .rule_if("prctl", [condition], KILL),
+            )
+        };
+        assert_eq!((closed_by(0), closed_by(0x100)), (None, Some("prctl")));
         let any = Policy::allow_list(Action::Allow).rule("ptrace", KILL);
         assert_eq!(hidden_by(&any), Some("seccomp"));
     }

@@ -2,9 +2,9 @@
 
 #![expect(unsafe_code, reason = "raw calls, and a descriptor from its number")]
 
-use core::ffi::c_long;
+use core::ffi::{c_int, c_long, c_short};
 use std::{
-    os::fd::{FromRawFd as _, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd},
     sync::mpsc,
     thread::{self, JoinHandle},
 };
@@ -59,6 +59,18 @@ fn next(listener: &Listener) -> Notification {
             return call;
         }
     }
+}
+
+fn poll(listener: &Listener) -> c_short {
+    let mut fds = [libc::pollfd {
+        fd: listener.as_fd().as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    }];
+    // SAFETY: one live entry.
+    let ready = unsafe { libc::poll(fds.as_mut_ptr(), 1, 10_000) };
+    assert_eq!(ready, 1);
+    fds[0].revents
 }
 
 fn name(call: Syscall) -> String {
@@ -127,10 +139,98 @@ fn another_answer_is_no_greeting() {
 fn a_filter_without_reports_is_not_greeted_back() {
     let (listener, thread) = under(|_| Policy::judge().prepare().unwrap().greet());
     listener.greet_back(&next(&listener)).unwrap();
-    assert_eq!(
-        thread.join().unwrap().unwrap_err().errno.raw(),
-        libc::EPROTO
-    );
+    let fault = thread.join().unwrap().unwrap_err();
+    assert_eq!(fault.errno.raw(), libc::EPROTO);
+    assert!(filter().explain(fault.index).contains("greet"));
+}
+
+/// `int 0x80`, whose numbers mean other calls.
+#[cfg(target_arch = "x86_64")]
+fn of_i386(number: u32, argument: u32) -> i32 {
+    let result: i32;
+    // SAFETY: the filter reports the call; the kernel changes rax and, on 32-bit entry, r8 to r11. rbx is put back.
+    unsafe {
+        core::arch::asm!(
+            "xchg rbx, {argument:r}", "int 0x80", "xchg rbx, {argument:r}",
+            argument = inout(reg) u64::from(argument) => _, inout("eax") number => result,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+    }
+    result
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_call_of_another_table_is_no_start_and_no_greeting() {
+    let number = |number: c_long| u32::try_from(number).unwrap();
+    let (execve, seccomp) = (number(libc::SYS_execve), number(libc::SYS_seccomp));
+    let (send, receive) = mpsc::channel();
+    let (listener, thread) = under(move |filter| {
+        filter.greet().unwrap();
+        let operation = receive.recv().unwrap();
+        (of_i386(execve, 0), of_i386(seccomp, operation))
+    });
+    let greeting = next(&listener);
+    send.send(u32::try_from(greeting.args[0]).unwrap()).unwrap();
+    listener.greet_back(&greeting).unwrap();
+    let start = next(&listener);
+    assert_eq!(start.syscall.number, execve);
+    assert!(!start.is_start());
+    let einval = Errno::from_raw(libc::EINVAL);
+    assert_eq!(listener.let_start(&start), Err(einval));
+    listener.refuse(&start, E2BIG).unwrap();
+    let other = next(&listener);
+    let same = (greeting.syscall.number, greeting.args[0]);
+    assert_eq!((other.syscall.number, other.args[0]), same);
+    assert!(!other.is_greeting());
+    listener.refuse(&other, E2BIG).unwrap();
+    let refused = -E2BIG.raw();
+    assert_eq!(thread.join().unwrap(), (refused, refused));
+}
+
+/// Gives a signal a handler that does nothing, and after which calls are not made again.
+fn interrupts(signal: c_int) {
+    extern "C" fn nothing(_: c_int) {}
+    // SAFETY: plain data, of which zeros are a value.
+    let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+    action.sa_sigaction = nothing as extern "C" fn(c_int) as usize;
+    // SAFETY: `action` is live, and its handler does nothing.
+    let set = unsafe { libc::sigaction(signal, &raw const action, core::ptr::null_mut()) };
+    assert_eq!(set, 0);
+}
+
+#[test]
+fn a_call_that_is_gone_before_it_is_taken_is_none() {
+    interrupts(libc::SIGUSR2);
+    let (send, receive) = mpsc::channel();
+    let (listener, thread) = under(move |_| {
+        // SAFETY: no arguments.
+        send.send(unsafe { libc::gettid() }).unwrap();
+        call(libc::SYS_getppid, 0)
+    });
+    let tid = receive.recv().unwrap();
+    assert_ne!(poll(&listener) & libc::POLLIN, 0);
+    // SAFETY: takes numbers; the thread waits in its call.
+    let sent = unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), tid, libc::SIGUSR2) };
+    assert_eq!(sent, 0);
+    let eintr = Errno::from_raw(libc::EINTR);
+    assert_eq!(thread.join().unwrap(), Err(eintr));
+    assert_eq!(listener.receive(), Ok(None));
+}
+
+#[test]
+fn what_is_no_listener_is_an_error() {
+    let file = std::fs::File::open("/dev/null").unwrap();
+    let none = Listener::from(OwnedFd::from(file));
+    let (listener, thread) = under(|_| call(libc::SYS_getppid, 0));
+    let waiting = next(&listener);
+    let enotty = Errno::from_raw(libc::ENOTTY);
+    assert_eq!(none.receive(), Err(enotty));
+    assert_eq!(none.refuse(&waiting, E2BIG), Err(enotty));
+    assert_eq!(none.greet_back(&waiting), Err(enotty));
+    assert_eq!(none.dangerous_continue(&waiting), Err(enotty));
+    listener.refuse(&waiting, E2BIG).unwrap();
+    assert_eq!(thread.join().unwrap(), Err(E2BIG));
 }
 
 #[test]
@@ -155,23 +255,11 @@ fn the_step_of_other_filters_refuses_one_that_reports() {
 /// The descriptor is readable while a call waits, and hung up when nobody is left to call.
 #[test]
 fn the_descriptor_can_be_polled() {
-    use std::os::fd::{AsFd as _, AsRawFd as _};
     let (listener, thread) = under(|_| call(libc::SYS_getppid, 0));
-    let poll = || {
-        let mut fds = [libc::pollfd {
-            fd: listener.as_fd().as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        }];
-        // SAFETY: one live entry.
-        let ready = unsafe { libc::poll(fds.as_mut_ptr(), 1, 10_000) };
-        assert_eq!(ready, 1);
-        fds[0].revents
-    };
-    assert_ne!(poll() & libc::POLLIN, 0);
+    assert_ne!(poll(&listener) & libc::POLLIN, 0);
     listener.refuse(&next(&listener), E2BIG).unwrap();
     assert_eq!(thread.join().unwrap(), Err(E2BIG));
-    assert_ne!(poll() & libc::POLLHUP, 0);
+    assert_ne!(poll(&listener) & libc::POLLHUP, 0);
 }
 
 #[test]
