@@ -59,6 +59,9 @@ fn what_cannot_be_meant_is_refused_by_place() {
         ("errnoRet", json!(0)),
         ("errnoRet", json!(4096)),
         ("errno", json!("ENOTHING")),
+        // How a number without a name is told: 41 has none.
+        ("errno", json!("errno")),
+        ("errno", json!("-1")),
     ] {
         let refused = entry(json!({"action": "SCMP_ACT_ERRNO", "names": ["read"], field: errno}));
         assert!(matches!(refused, Err(Error::Errno { .. })), "{refused:?}");
@@ -177,6 +180,8 @@ fn an_errno_by_name_goes_before_its_number() {
         (json!("EACCES"), json!(5), libc::EACCES),
         (json!("EWOULDBLOCK"), json!(5), libc::EAGAIN),
         (json!("ENOTSUP"), json!(5), libc::EOPNOTSUPP),
+        (json!("EDEADLOCK"), json!(5), libc::EDEADLK),
+        (json!("EHWPOISON"), json!(5), libc::EHWPOISON),
         (json!("13"), json!(5), libc::EACCES),
         (json!(""), json!(5), libc::EIO),
         (Value::Null, json!(5), libc::EIO),
@@ -239,5 +244,66 @@ fn the_oldest_kernel_includes_and_excludes_from_itself_on() {
         ((5, 10), false),
     ] {
         assert_eq!(imported_entries(&both, kernel).list().len() == 1, counts);
+    }
+}
+
+#[test]
+fn capabilities_and_architectures_include_and_exclude() {
+    let mine = Architecture::native().unwrap().go;
+    let caps = |names: &[&str]| json!({"caps": names});
+    let arches = |names: &[&str]| json!({"arches": names});
+    for (part, selector, held, counts) in [
+        (
+            "includes",
+            caps(&["CAP_A", "CAP_B"]),
+            &["CAP_A", "CAP_B", "CAP_C"][..],
+            true,
+        ),
+        (
+            "includes",
+            caps(&["CAP_A", "CAP_B"]),
+            &["CAP_A", "CAP_C"],
+            false,
+        ),
+        ("includes", caps(&["CAP_A"]), &[], false),
+        ("excludes", caps(&["CAP_A", "CAP_B"]), &["CAP_C"], true),
+        ("excludes", caps(&["CAP_A", "CAP_B"]), &["CAP_B"], false),
+        ("includes", arches(&["s390x", mine]), &[], true),
+        ("includes", arches(&["s390x"]), &[], false),
+        ("excludes", arches(&["s390x"]), &[], true),
+        ("excludes", arches(&["s390x", mine]), &[], false),
+        (
+            "includes",
+            json!({"arches": ["s390x"], "caps": ["CAP_A"]}),
+            &["CAP_A"],
+            false,
+        ),
+        (
+            "includes",
+            json!({"arches": [mine], "caps": ["CAP_A"]}),
+            &[],
+            false,
+        ),
+        (
+            "excludes",
+            json!({"arches": [mine], "caps": ["CAP_A"]}),
+            &[],
+            false,
+        ),
+        (
+            "excludes",
+            json!({"arches": ["s390x"], "caps": ["CAP_A"]}),
+            &["CAP_A"],
+            false,
+        ),
+    ] {
+        let entry = json!({"names": ["ptrace"], "action": "SCMP_ACT_KILL", part: selector});
+        let profile = profile(json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [entry]}));
+        let native = Target::native((6, 1)).unwrap();
+        let target = held
+            .iter()
+            .fold(native, |target, name| target.capability(name));
+        let rules = profile.import(&target).unwrap().policy.list().len();
+        assert_eq!(rules == 1, counts, "{part} {selector} with {held:?}");
     }
 }
