@@ -52,10 +52,14 @@ impl Filter {
     ///
     /// # Errors
     /// `EBUSY`: a filter of this process has a listener already; the kernel has one at most for all filters of a process.
-    /// `EMFILE`: `RLIMIT_NOFILE` leaves no number for it.
+    /// `EMFILE`: `RLIMIT_NOFILE` leaves no number for it. `EACCES`: `no_new_privs` is not set. `EINVAL`: the kernel has no
+    /// listeners, or no filters at all.
     ///
     /// # Kernel
     /// Linux 5.0. Before 5.19 a call that waits for its answer is interrupted by signals, made again and reported again.
+    ///
+    /// # References
+    /// <https://man7.org/linux/man-pages/man2/seccomp.2.html>
     pub fn install_reporting(&self) -> Result<c_int, Fault> {
         let flags = sys::NEW_LISTENER | sys::WAIT_KILLABLE;
         match sys::seccomp_set_mode_filter(self.program(), flags) {

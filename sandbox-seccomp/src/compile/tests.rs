@@ -2,6 +2,7 @@
 
 use sandbox_core::Errno;
 
+use super::{HOPELESS, MAX_INSTRUCTIONS};
 use crate::{
     Action, ArgCondition, Comparison, Error, Policy,
     table::{ALL, Architecture},
@@ -104,19 +105,24 @@ fn cases_that_would_make_a_large_tree_are_tried_in_turn() {
 
 #[test]
 fn programs_longer_than_the_kernel_takes_are_refused() {
-    let mut policy = Policy::deny_list();
-    for value in 0..2000 {
-        policy = policy.rule_if(
-            "kill",
-            [ArgCondition::qword(0, Comparison::Eq(value))],
-            Action::Kill,
+    let cases = |arguments: u8| {
+        (0..2000).fold(Policy::deny_list(), |policy, value| {
+            let far = Comparison::Eq(value << 32 | value);
+            let conditions: Vec<_> = (0..arguments)
+                .map(|argument| ArgCondition::qword(argument, far))
+                .collect();
+            policy.rule_if("kill", conditions, Action::Kill)
+        })
+    };
+    for arguments in 1..=6 {
+        let error = cases(arguments).prepare().unwrap_err();
+        // Laying out stops where nothing can be shrunk to what the kernel takes any more.
+        let known = MAX_INSTRUCTIONS + 1..=HOPELESS + 100;
+        assert!(
+            matches!(error, Error::TooLong { instructions } if known.contains(&instructions)),
+            "{error}"
         );
     }
-    let error = policy.prepare().unwrap_err();
-    assert!(
-        matches!(error, Error::TooLong { instructions } if instructions > 4096),
-        "{error}"
-    );
 }
 
 #[test]
