@@ -10,7 +10,7 @@ use crate::{
     Action, Error, Filter, Policy,
     emit::{Emitter, Label},
     instruction::{AND, Instruction, JUMP_EQ, JUMP_GE, JUMP_SET, LOAD, OFFSET_ARCH, OFFSET_NR},
-    ranges::{encode, ranges},
+    ranges::{encode, named, ranges},
     reporting::{self, foreign},
     shrink::shrink,
     table::Architecture,
@@ -29,7 +29,7 @@ const HOPELESS: usize = 4 * MAX_INSTRUCTIONS;
 pub(crate) fn compile(policy: &Policy) -> Result<Filter, Error> {
     let architecture = Architecture::native()?;
     let mut filter = Filter::new(program(policy, architecture)?);
-    filter.reports_start = reports_start(&filter, architecture);
+    filter.reports_start = reports_start(policy, architecture)?;
     permits_setup(&filter, architecture)?;
     if filter.reports() {
         reporting::check(policy, architecture)?;
@@ -263,14 +263,19 @@ fn permits_setup(filter: &Filter, architecture: &Architecture) -> Result<(), Err
     Ok(())
 }
 
-/// Whether the supervisor is asked about every start, whatever its pointers.
-fn reports_start(filter: &Filter, architecture: &Architecture) -> bool {
-    let number = architecture.number(START).ok().flatten();
-    let starts = SETUP.iter().filter(|(syscall, _)| *syscall == START);
-    number.is_some_and(|number| {
-        let mut actions =
-            starts.map(|&(_, args)| filter.evaluate(architecture.audit, number.into(), args));
-        actions.all(Action::reports)
+/// Whether the supervisor is asked about every start, whatever its pointers: it lets the next one through, and where a start
+/// had not asked, that would be the program's.
+fn reports_start(policy: &Policy, architecture: &Architecture) -> Result<bool, Error> {
+    let default = encode(policy.default_action())?;
+    let number = architecture.number(START)?;
+    let chains = named(policy, architecture, default)?;
+    let reports = |value: u32| Action::decode(value).reports();
+    Ok(match number.and_then(|number| chains.get(&number)) {
+        Some(chain) => {
+            let mut cases = chain.cases.iter().map(|&(_, value)| value);
+            reports(chain.otherwise) && cases.all(reports)
+        }
+        None => reports(default),
     })
 }
 

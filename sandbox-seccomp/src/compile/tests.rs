@@ -4,7 +4,7 @@ use sandbox_core::Errno;
 
 use super::{HOPELESS, MAX_INSTRUCTIONS};
 use crate::{
-    Action, ArgCondition, Comparison, Error, Policy,
+    Action, Answer, ArgCondition, Comparison, Error, Policy,
     table::{ALL, Architecture},
     testing::{filter, meaning},
 };
@@ -54,6 +54,27 @@ fn a_policy_that_blocks_the_start_is_refused() {
     assert_eq!(policy.prepare(), refused);
     let nothing = Policy::allow_list(Action::Kill).prepare();
     assert_eq!(nothing, Err(Error::BlocksSetup { syscall: "execve" }));
+}
+
+/// What the start's pointers and descriptors will be is not known: no bit of them may be asked for.
+#[test]
+fn a_policy_that_asks_for_some_pointer_or_descriptor_is_refused() {
+    let kill = Action::Report(Answer::Kill);
+    for (syscall, arguments) in [("execve", 3), ("sendto", 2), ("sendmsg", 2)] {
+        let closed = Policy::deny_list()
+            .deny(&["@confine", "prctl"])
+            .rule(syscall, kill);
+        for (argument, bit) in (0..arguments).flat_map(|one| (0..64).map(move |bit| (one, bit))) {
+            let (mask, value) = (1 << bit, 1 << bit);
+            let set = ArgCondition::qword(argument, Comparison::MaskedEq { mask, value });
+            let policy = closed.clone().rule_if(syscall, [set], Action::Allow);
+            assert_eq!(
+                policy.prepare(),
+                Err(Error::BlocksSetup { syscall }),
+                "{set}"
+            );
+        }
+    }
 }
 
 #[test]
