@@ -107,32 +107,32 @@ mod tests {
     use super::Emitter;
     use crate::{
         evaluate::{Call, run},
-        instruction::{Instruction, JUMP_GE, LOAD},
+        instruction::{Instruction, JUMP_GE, LOAD, RETURN},
     };
 
     #[test]
     fn targets_out_of_reach_are_reached() {
         for padding in 0..600 {
-            let mut emitter = Emitter::default();
-            let high = emitter.push_return(1);
-            let low = emitter.push_return(2);
-            for _ in 0..padding {
+            // The arm that is farther away may need an instruction in between, which moves the other one.
+            for swapped in [false, true] {
+                let mut emitter = Emitter::default();
+                let mut arms = [emitter.push_return(1), emitter.push_return(2)];
+                for _ in 0..padding {
+                    // A jump that is one too short ends here.
+                    emitter.push(Instruction::new(RETURN, 3));
+                }
+                if swapped {
+                    arms.reverse();
+                }
+                let [high, low] = arms;
+                emitter.push_jump(JUMP_GE, 5, high, low);
                 emitter.push(Instruction::new(LOAD, 0));
+                let program = emitter.finish();
+                let args = [0; 6];
+                let result = |nr| run(&program, &Call { arch: 0, nr, args });
+                let wanted = if swapped { (1, 2) } else { (2, 1) };
+                assert_eq!((result(4), result(5)), wanted, "padding {padding}");
             }
-            emitter.push_jump(JUMP_GE, 5, high, low);
-            emitter.push(Instruction::new(LOAD, 0));
-            let program = emitter.finish();
-            let result = |nr| {
-                run(
-                    &program,
-                    &Call {
-                        arch: 0,
-                        nr,
-                        args: [0; 6],
-                    },
-                )
-            };
-            assert_eq!((result(4), result(5)), (2, 1), "padding {padding}");
         }
     }
 

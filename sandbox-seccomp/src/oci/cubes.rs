@@ -158,6 +158,9 @@ mod tests {
     }
 
     proptest! {
+        // Failures are printed, not written into the tree.
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn cubes_are_where_the_conditions_hold(
             all in prop::collection::vec(conditions(), 0..3),

@@ -310,7 +310,7 @@ proptest! {
 
 #[test]
 fn exported_presets_decide_the_same_in_libseccomp_and_when_read_again() {
-    let Some(library) = library() else { return };
+    let library = library();
     let architecture = Architecture::native().unwrap();
     for preset in Preset::ALL {
         let policy = unsupervised(preset);
@@ -319,8 +319,9 @@ fn exported_presets_decide_the_same_in_libseccomp_and_when_read_again() {
         let again = profile.import(&Target::native((6, 1)).unwrap()).unwrap();
         assert!(again.unknown.is_empty());
         assert_same(&policy, &ours, &filter(&again.policy, architecture));
+        let Some(library) = &library else { continue };
         let value = serde_json::to_value(&profile).unwrap();
-        let theirs = theirs(&library, &value, |_| true).unwrap();
+        let theirs = theirs(library, &value, |_| true).unwrap();
         assert!(theirs.len() < 4096, "{preset:?}: {}", theirs.len());
         assert_as_libseccomp(&policy, &ours, &theirs);
     }
