@@ -98,10 +98,10 @@ pub fn send<const MAX: usize>(socket: c_int, bytes: &[u8], fds: &[c_int]) -> Res
 
 /// Receives one message: how many bytes it had, and how many descriptors, which are the caller's to close.
 ///
-/// `flags` are those of recvmsg(2); `MSG_CMSG_CLOEXEC` where no program may inherit the descriptors. Those beyond `MAX` are
-/// closed by the kernel.
+/// `flags` are those of recvmsg(2); `MSG_CMSG_CLOEXEC` where no program may inherit the descriptors.
 ///
 /// # Errors
+/// `EMFILE`: the message had more descriptors than the limit of open files leaves numbers for, or than `MAX`; none is kept.
 /// `EAGAIN` with `MSG_DONTWAIT`: there is none yet. `ECONNRESET`: the peer died with unread data of ours; told once, before what
 /// the peer had still sent.
 pub fn receive<const MAX: usize>(
@@ -129,16 +129,27 @@ pub fn receive<const MAX: usize>(
     let has_rights = header.msg_controllen != 0
         && rights.header.cmsg_level == libc::SOL_SOCKET
         && rights.header.cmsg_type == libc::SCM_RIGHTS;
-    if !has_rights {
-        return Ok((length, 0));
+    let count = if has_rights {
+        *fds = rights.fds;
+        let room = rights
+            .header
+            .cmsg_len
+            .saturating_sub(Rights::<MAX>::length(0));
+        let count = room.checked_div(size_of::<c_int>()).unwrap_or_default();
+        count.min(MAX)
+    } else {
+        0
+    };
+    if header.msg_flags & libc::MSG_CTRUNC == 0 {
+        return Ok((length, count));
     }
-    *fds = rights.fds;
-    let room = rights
-        .header
-        .cmsg_len
-        .saturating_sub(Rights::<MAX>::length(0));
-    let count = room.checked_div(size_of::<c_int>()).unwrap_or_default();
-    Ok((length, count.min(MAX)))
+    // A message without its descriptors would be taken for another one.
+    for fd in fds.iter_mut().take(count) {
+        // SAFETY: the kernel has just made it, and nobody else knows it. Its number is free, whatever close(2) says.
+        unsafe { libc::close(*fd) };
+        *fd = -1;
+    }
+    Err(Errno::from_raw(libc::EMFILE))
 }
 
 #[cfg(test)]
@@ -182,6 +193,13 @@ mod tests {
             assert_eq!((received, &bytes[..4]), ((4, count), &b"text"[..]));
             close(&fds[..count]);
         }
+        send::<3>(here, b"text", &[here, there, here]).unwrap();
+        let mut fds = [-1; 2];
+        let cut = receive(there, &mut [0; 8], &mut fds, 0);
+        assert_eq!(
+            (cut.map_err(crate::Errno::raw), fds),
+            (Err(libc::EMFILE), [-1; 2])
+        );
         let too_many = send::<1>(here, b"x", &[here, there]).unwrap_err();
         assert_eq!(too_many.raw(), libc::E2BIG);
         close(&[here]);
