@@ -9,7 +9,8 @@ use crate::Syscall;
 ///
 /// Also not by its end: a call that waits for its answer when the main program ends is taken before the rest of the box may
 /// die. Where the box is killed instead, at a limit or by the embedder, one that waits just then is neither made nor listed.
-/// Nor is one that a signal of the program's own takes back before the supervisor has it.
+/// Nor is one that the program itself takes back before the supervisor has it: by a signal, or by the end or the `execve` of the
+/// process whose thread waits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -96,6 +96,11 @@ impl Handshake {
         waits.and_then(Reports::descriptor)
     }
 
+    /// Whether the `execve` that was announced is not let through yet: then the program has not run.
+    pub(crate) fn awaits_execve(&self) -> bool {
+        self.reports.as_ref().is_some_and(Reports::awaits_start)
+    }
+
     /// Answers a call of the start. What else waits after the proof is the program's.
     pub(crate) fn answer_start(&mut self) -> Result<(), Error> {
         match &mut self.reports {

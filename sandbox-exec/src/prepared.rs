@@ -9,7 +9,6 @@ use std::{
 
 use sandbox_cgroup::{Cgroup, Entry};
 use sandbox_core::Errno;
-use sandbox_seccomp::Filter;
 
 use crate::{
     Error, Output, Running, Stdin,
@@ -185,7 +184,7 @@ unsafe fn clone_init(
             .limits
             .wall_time
             .map(|limit| limit.saturating_add(LIFE_SLACK)),
-        lingers: inner.filter.as_ref().is_some_and(Filter::reports),
+        lingers: inner.init_lingers(),
     };
     let root = RootStart {
         plan: &inner.root,

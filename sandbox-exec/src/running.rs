@@ -108,7 +108,8 @@ impl Running {
     /// could next be passed, kills at a limit, then reads the counters and removes the cgroup.
     ///
     /// # Errors
-    /// [`Error::Setup`] where `execve(2)` failed so late that [`Sandbox::spawn`](crate::Sandbox::spawn) had returned;
+    /// [`Error::Setup`] where `execve(2)` failed so late that [`Sandbox::spawn`](crate::Sandbox::spawn) had returned, and
+    /// [`Error::Vanished`] where the box ended before the program had begun;
     /// [`Error::ClockUnreadable`] where a limit could not be watched, [`Error::ForeignRecord`], [`Error::Syscall`];
     /// [`Error::NotRemoved`] and [`Error::QuotaLeft`], with the outcome, where the cgroup or a quota is left. In each case no process of the box is left.
     pub fn wait(mut self) -> Result<Finished, Error> {
@@ -136,6 +137,10 @@ impl Running {
         handshake.read()?;
         if let Some((_, failure)) = handshake.failure {
             return Err(exec_failure(&inner.image, failure).into());
+        }
+        let is_cancelled = matches!(self.kill, Some((KillReason::Requested, _)));
+        if handshake.awaits_execve() && !is_cancelled {
+            return Err(Error::Vanished);
         }
         stdout.finish(&mut buffer);
         stderr.finish(&mut buffer);
@@ -224,9 +229,15 @@ impl Running {
         self.kill.is_some() || self.start.status.ended_ns.is_some()
     }
 
+    /// A start that is reported late is also let through late.
+    fn started_ns(&self) -> i64 {
+        let proof = self.start.handshake.proof().unwrap_or(self.start.proof);
+        proof.started_ns
+    }
+
     /// Kills at a limit of time, or says how long none can be passed.
     fn look_at_clocks(&mut self) -> Result<Option<Duration>, Error> {
-        if self.is_ending() {
+        if self.is_ending() || self.start.handshake.awaits_execve() {
             return Ok(None);
         }
         let clocks = Clocks::new(&self.start.inner.limits, self.cpus);
@@ -235,10 +246,11 @@ impl Running {
         } else {
             Reading::Unavailable(Unavailable::NotRequested)
         };
-        let wall = elapsed(self.start.proof.started_ns, monotonic_ns());
+        let wall = elapsed(self.started_ns(), monotonic_ns());
         match clocks.look(wall, cpu) {
             Decision::Sleep(sleep) => Ok(sleep),
-            Decision::Kill(reason) => self.kill(reason).map(|()| None),
+            // Where the payload turns out to have ended, there is nothing to sleep for: init may wait to be dismissed.
+            Decision::Kill(reason) => self.kill(reason).map(|()| Some(Duration::ZERO)),
             Decision::Blind(why) => Err(Error::ClockUnreadable(why)),
         }
     }
@@ -262,7 +274,7 @@ impl Running {
     }
 
     fn serve_reports(&mut self) -> Result<(), Error> {
-        let started_ns = self.start.proof.started_ns;
+        let started_ns = self.started_ns();
         // A start that is tried once more is announced before it is reported.
         self.start.handshake.read()?;
         let Some(reports) = &mut self.start.handshake.reports else {
@@ -282,12 +294,15 @@ impl Running {
             return Ok(());
         }
         self.is_dismissed = true;
-        let started_ns = self.start.proof.started_ns;
-        let Some(reports) = &mut self.start.handshake.reports else {
-            return Ok(());
-        };
-        reports.drain(started_ns)?;
-        self.start.status.dismiss()
+        let started_ns = self.started_ns();
+        // A chain of the embedder's own may have left the filter out; init waits all the same.
+        if let Some(reports) = &mut self.start.handshake.reports {
+            reports.drain(started_ns)?;
+        }
+        if self.start.inner.init_lingers() {
+            self.start.status.dismiss()?;
+        }
+        Ok(())
     }
 
     fn looks_for_oom(&self) -> bool {

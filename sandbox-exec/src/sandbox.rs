@@ -52,6 +52,11 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// Whether init waits to be dismissed where the program has left processes behind.
+    pub(crate) fn init_lingers(&self) -> bool {
+        self.filter.as_ref().is_some_and(Filter::reports)
+    }
+
     /// What the evidence says of Landlock where its stage is proved.
     pub(crate) fn landlocked(&self) -> Reading<Landlocked> {
         match &self.landlock {
@@ -118,7 +123,8 @@ impl Sandbox {
     ///
     /// Limits are enforced, and calls that the policy reports answered, by [`Running::wait`]; call it at once, in a thread per box. For a box that nobody waits for there are
     /// back stops: init ends it a second after its wall limit, `RLIMIT_CPU` ends each process at about twice the CPU limit.
-    /// Without a wall limit a sleeping box then lives until [`Running`] is dropped or this process ends.
+    /// Without a wall limit a sleeping box then lives until [`Running`] is dropped or this process ends; so do, under a policy
+    /// that reports, processes that the program has left behind, however late the wait.
     ///
     /// # Errors
     /// [`Error::Setup`] names the stage and operation that failed in the child; [`Error::Cgroup`] a limit that this host

@@ -131,6 +131,7 @@ fn await_exec(prepared: &mut Prepared) -> Result<Proof, Error> {
         }
         let ended = prepared.handshake.is_over() || init.revents != 0;
         match prepared.handshake.proof() {
+            Some(_) if ended && prepared.handshake.awaits_execve() => break,
             Some(proof) if ended || (ready == 0 && proved.is_some()) => return Ok(proof),
             Some(_) => proved = proved.or_else(|| Some(Instant::now())),
             None if ended => break,

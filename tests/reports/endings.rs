@@ -14,7 +14,7 @@ use sandbox_test_support::{
     sys,
 };
 
-use crate::{REPORT_ENOSYS, can_run, named, reports};
+use crate::{REPORT_ENOSYS, can_run, named, reports, violation, wait_in_time};
 
 fn judge() -> Setup {
     Setup::new().policy(Policy::judge().report_kills())
@@ -104,6 +104,43 @@ fn no_end_hides_a_call_that_waits() {
     let finished = running.wait().expect("watched");
     assert_judged(&finished, Verdict::Ok, Basis::ExitStatus);
     assert_eq!(named(&finished, "alarm").count, 100);
+}
+
+/// How often a machine may be too busy for the program to end within its limit.
+const TRIES: usize = 5;
+
+/// Nor is there a wait that comes too late: beyond the wall limit, and the second after which a box that nobody watches ends.
+#[test]
+fn no_late_wait_loses_a_call_that_waits() {
+    if !can_run() {
+        return;
+    }
+    let limit = host::patience(1_000);
+    let late = || judge().limits(|limits| limits.wall_time = Some(limit));
+    // The twin: a program that has not ended is at its limit, and its box ends by itself.
+    let twin = late().start(&["sleep", "60000"]).running;
+    let is_in_time = (0..TRIES).any(|_| waits_beyond(&late(), limit));
+    assert!(is_in_time, "the machine is too busy");
+    let over = sys::readable(twin.as_fd(), host::patience(5_000));
+    assert!(over, "it ends by itself");
+    let finished = twin.wait().expect("watched");
+    assert_judged(&finished, Verdict::WallTimeLimit, Basis::WallReading);
+}
+
+/// Whether the program came to its end within the limit; then its call waited beyond it.
+fn waits_beyond(setup: &Setup, limit: Duration) -> bool {
+    let running = ended(setup, 1, &ptrace()).running;
+    let over = sys::readable(running.as_fd(), limit + Duration::from_millis(1_200));
+    let finished = wait_in_time(running);
+    let evidence = &finished.outcome.evidence;
+    if evidence.wall_time >= limit {
+        return false;
+    }
+    assert!(!over, "the box waits for the answer");
+    assert_eq!(violation(&finished), "ptrace");
+    assert_eq!((evidence.exit, evidence.kill), (Some(Exit::Code(0)), None));
+    assert_eq!(outside::processes_of(setup.identity.uid), []);
+    true
 }
 
 /// init waits for who watches, and for nobody else.

@@ -8,6 +8,7 @@ use std::{
 
 use sandbox_exec::{
     Basis, Command, Error, Exit, MountFlags, Output, Policy, Stage, Stdin, Verdict,
+    seccomp::{ArgCondition, Comparison},
 };
 use sandbox_test_support::{Setup, assert_judged, boxes, in_child, leaks::Snapshot};
 
@@ -59,6 +60,26 @@ fn a_strict_program_starts_and_executes_nothing() {
     let twin = Setup::new().run(&execve_by("main", &execve));
     let said = format!("main: errno {}\n", libc::EFAULT);
     assert_eq!(boxes::said(&twin), said);
+}
+
+/// The start's own has nothing in the registers that `execve` does not read. A policy may ask about them: what was found out
+/// for 0 when it was compiled holds.
+#[test]
+fn registers_that_execve_does_not_read_open_nothing() {
+    if !can_run() {
+        return;
+    }
+    let execve = libc::SYS_execve.to_string();
+    let fourth = [ArgCondition::dword(3, Comparison::Eq(0))];
+    let policy = Policy::judge().rule_if("execve", fourth, REPORT_KILL);
+    let finished = Setup::new().policy(policy).run(&["call", &execve]);
+    assert_eq!(violation(&finished), "execve");
+    // The twin: where the policy asks for another value, neither is reported.
+    let other = [ArgCondition::dword(3, Comparison::Eq(7))];
+    let policy = Policy::judge().rule_if("execve", other, REPORT_KILL);
+    let finished = Setup::new().policy(policy).run(&["call", &execve]);
+    let said = format!("call: errno {}\n", libc::EFAULT);
+    assert_eq!(boxes::said(&finished), said);
 }
 
 /// Before the wait, nobody answers what the program calls; after the start, no more than the start is let through.

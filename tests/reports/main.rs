@@ -3,14 +3,17 @@
 mod calls;
 mod endings;
 mod execve;
+mod faults;
 mod floods;
 mod forgeries;
 mod starts;
 mod threads;
 
+use std::sync::mpsc;
+
 use sandbox_exec::{
-    Answer, Basis, Errno, Finished, Output, Reading, ReportedCall, SyscallReports, Verdict,
-    core::Evidence, seccomp::Action,
+    Answer, Basis, Errno, Finished, Output, Reading, ReportedCall, Running, SyscallReports,
+    Verdict, core::Evidence, seccomp::Action,
 };
 use sandbox_test_support::{boxes, host, setup::judged};
 
@@ -60,4 +63,13 @@ pub(crate) fn violation(finished: &Finished) -> String {
 
 pub(crate) fn capture() -> Output {
     Output::Capture { keep: boxes::KEEP }
+}
+
+/// A wait that would hang where something is wrong.
+#[track_caller]
+pub(crate) fn wait_in_time(running: Running) -> Finished {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || tell.send(running.wait()).is_ok());
+    let finished = told.recv_timeout(host::patience(5_000));
+    boxes::ok(finished.expect("it is over"))
 }

@@ -17,6 +17,7 @@ pub mod outside;
 pub mod scene;
 pub mod setup;
 pub mod sys;
+pub mod trace;
 pub mod watch;
 
 pub use in_child::{Fork, in_child, in_fresh_child};

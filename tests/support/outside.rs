@@ -6,9 +6,13 @@ use std::{
     os::{fd::AsRawFd as _, unix::process::CommandExt as _},
     path::Path,
     process::{Child, Command, Output, Stdio},
+    time::Instant,
 };
 
-use crate::boxes::{self, STARTED};
+use crate::{
+    boxes::{self, STARTED},
+    host,
+};
 
 /// The processes of this user, as the host numbers them. Zombies are none: they run no code.
 ///
@@ -53,6 +57,23 @@ pub fn thread_of(uid: u32, inside: u32) -> u32 {
     });
     let number = found.next().expect("the thread is there");
     number.to_string_lossy().parse().expect("a number")
+}
+
+/// Returns when somebody traces this process.
+///
+/// # Panics
+/// Where nobody ever does.
+#[track_caller]
+pub fn await_tracer(pid: i32) {
+    let deadline = Instant::now() + host::patience(5_000);
+    loop {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
+        if !status.lines().any(|line| line == "TracerPid:\t0") {
+            return;
+        }
+        assert!(Instant::now() < deadline, "nobody traces it");
+        std::thread::yield_now();
+    }
 }
 
 /// The state of a thread, a letter of proc(5).

@@ -119,7 +119,10 @@ pub(super) fn run(
         .map(|life| i64::try_from(life.as_nanos()).unwrap_or(i64::MAX));
     let mut over = false;
     loop {
-        let rest = life.map(|life| life.saturating_sub(monotonic_ns().saturating_sub(born)));
+        // Where the program has ended, calls may wait in the listener, and to end with one untold would hide it.
+        let rest = life
+            .filter(|_| !over)
+            .map(|life| life.saturating_sub(monotonic_ns().saturating_sub(born)));
         if rest.is_some_and(|rest| rest <= 0) {
             exit_now(1);
         }
