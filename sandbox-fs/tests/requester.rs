@@ -6,11 +6,11 @@ use std::{
     env, fs,
     os::{fd::AsRawFd as _, unix::fs::PermissionsExt as _},
     path::Path,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use sandbox_fs::{Error, MountFlags, Requester, RootSpec};
-use support::{ROOMY, USER, become_user, in_child};
+use support::{ROOMY, USER, become_user, in_child, patience};
 
 const RO: MountFlags = MountFlags::empty();
 
@@ -183,11 +183,7 @@ fn a_copy_that_the_requester_stops_holds_the_embedder_for_the_deadline_at_most()
         while !timed_out(spec.prepare()) {
             start = Instant::now();
         }
-        assert!(
-            start.elapsed() < Duration::from_secs(15),
-            "{:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < patience(15), "{:?}", start.elapsed());
         let mut status = 0;
         // SAFETY: the status is live.
         let reaped = unsafe { libc::waitpid(stopper, &raw mut status, 0) };
@@ -245,11 +241,7 @@ fn a_fuse_source_that_never_answers_leaves_neither_a_hang_nor_a_zombie() {
         assert!(timed_out(
             bind(dir.path().join("file")).requester(user()).prepare()
         ));
-        assert!(
-            start.elapsed() < Duration::from_secs(15),
-            "{:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < patience(15), "{:?}", start.elapsed());
         let device = daemon.join().unwrap();
         // SIGKILL does not end it: without this the test would prove less than its name says.
         let left = children(me);

@@ -21,6 +21,7 @@ use std::{
     panic::{self, AssertUnwindSafe},
     path::Path,
     sync::Once,
+    time::Duration,
 };
 
 use sandbox_core::{Bytes, ChildStep as _, Explain as _, Host};
@@ -34,6 +35,12 @@ pub(crate) const ROOMY: Quota = Quota {
 
 /// The id that unprivileged tests take.
 pub(crate) const USER: u32 = 1000;
+
+/// A bound of time, ten times wider where the machine is emulated.
+pub(crate) fn patience(seconds: u64) -> Duration {
+    let is_emulated = std::env::var_os("VM_RUN").is_some();
+    Duration::from_secs(seconds * if is_emulated { 10 } else { 1 })
+}
 
 pub(crate) fn check(call: &str, ret: i64) -> i64 {
     assert!(ret >= 0, "{call}: {}", std::io::Error::last_os_error());
