@@ -220,7 +220,7 @@ fn wrong_commands_name_what_is_wrong() {
             marker().work_dir("/nowhere"),
             (Stage::WorkDir, libc::ENOENT),
             "chdir to \"/nowhere\"",
-            None,
+            Some("brings this directory into the box"),
         ),
         (
             marker().work_dir("/out/private"),
@@ -232,13 +232,19 @@ fn wrong_commands_name_what_is_wrong() {
             marker().work_dir("/payload"),
             (Stage::WorkDir, libc::ENOTDIR),
             "chdir to \"/payload\"",
-            None,
+            Some("is no directory"),
         ),
         (
             Command::new("/nowhere/a.out"),
             (Stage::WorkDir, libc::ENOENT),
             "find the program \"/nowhere/a.out\"",
             Some("no rule of the root"),
+        ),
+        (
+            Command::new("/payload/below"),
+            (Stage::WorkDir, libc::ENOTDIR),
+            "find the program \"/payload/below\"",
+            Some("is no directory"),
         ),
         (
             Command::new("/out/plain"),
@@ -274,7 +280,7 @@ fn wrong_commands_name_what_is_wrong() {
             Command::new("/out"),
             (Stage::Execve, libc::EACCES),
             "execve \"/out\"",
-            Some("may not be executed"),
+            Some("is no file"),
         ),
     ];
     for (command, expected, operation, advice) in cases {

@@ -14,7 +14,6 @@ use crate::{
     settings::{COMPILER_SCRATCH, Settings},
     slot::Slot,
     stage::{self, Origin, StageError, Staged},
-    verdicts::describe_exit,
 };
 
 /// Longest compiler message that is reported.
@@ -238,8 +237,8 @@ fn collect(ran: Ran, command: Vec<String>, directory: &std::path::Path) -> Compi
 fn refusal(ran: &Ran) -> Option<String> {
     let how = match ran.outcome.judgement.verdict {
         Verdict::Ok => return None,
-        Verdict::RuntimeError(exit) => format!("the compiler ended with {}", describe_exit(exit)),
-        other => format!("the compiler was stopped: {other:?}"),
+        Verdict::RuntimeError(exit) => format!("the compiler ended with {exit}"),
+        other => format!("the compiler was stopped: {other}"),
     };
     // fpc writes its messages to standard output.
     let said = [ran.stderr.as_slice(), ran.stdout.as_slice()].concat();

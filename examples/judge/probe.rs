@@ -8,7 +8,6 @@ use crate::{
     },
     runner::{Input, RunError},
     slot::Slot,
-    verdicts::describe_exit,
 };
 
 use sandbox_exec::{Exit, Verdict};
@@ -55,8 +54,8 @@ pub(crate) type Installed = Result<Vec<Bind>, String>;
 
 fn failed(template: &[String], verdict: Verdict, stderr: &[u8]) -> String {
     let how = match verdict {
-        Verdict::RuntimeError(exit) => describe_exit(exit),
-        other => format!("{other:?}"),
+        Verdict::RuntimeError(exit) => exit.to_string(),
+        other => other.to_string(),
     };
     let said = String::from_utf8_lossy(stderr);
     let said = said.lines().next().unwrap_or("").escape_debug().to_string();

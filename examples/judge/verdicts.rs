@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sandbox_exec::{Exit, Judgement, Verdict as Box};
+use sandbox_exec::{Judgement, Verdict as Box};
 use serde::Serialize;
 
 use crate::{package::promise::Class, validator::Opinion};
@@ -117,20 +117,9 @@ pub(crate) fn deciding(tests: &[(Verdict, std::time::Duration)]) -> Option<usize
         })
 }
 
-/// How the program ended, in words: `exit code 3`, `signal 11 (SIGSEGV)`.
-pub(crate) fn describe_exit(exit: Exit) -> String {
-    match exit {
-        Exit::Code(code) => format!("exit code {code}"),
-        Exit::Signal { signo, .. } => match signal_hook::low_level::signal_name(signo) {
-            Some(name) => format!("signal {signo} ({name})"),
-            None => format!("signal {signo}"),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Verdict, deciding, describe_exit};
+    use super::{Verdict, deciding};
     use crate::{package::promise::Class, validator::Opinion};
     use sandbox_exec::{Basis, Exit, Judgement, Verdict as Box};
     use std::time::Duration;
@@ -192,15 +181,5 @@ mod tests {
         assert_eq!(deciding(&tests), Some(1));
         let tests = [(WrongAnswer, ms(1)), (JudgeError, ms(1))];
         assert_eq!(deciding(&tests), Some(1));
-    }
-
-    #[test]
-    fn exits_are_named() {
-        assert_eq!(describe_exit(Exit::Code(3)), "exit code 3");
-        let signal = Exit::Signal {
-            signo: 6,
-            core_dumped: false,
-        };
-        assert_eq!(describe_exit(signal), "signal 6 (SIGABRT)");
     }
 }

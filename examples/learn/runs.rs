@@ -176,5 +176,5 @@ enum Mode<'a> {
 
 fn how(outcome: &Outcome) -> String {
     let judgement = &outcome.judgement;
-    format!("{:?}, because of {:?}", judgement.verdict, judgement.basis)
+    format!("{}, because of {:?}", judgement.verdict, judgement.basis)
 }

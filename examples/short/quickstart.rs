@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match judgement.verdict {
         Verdict::Ok if run.stdout == fs::read(answer)? => println!("accepted"),
         Verdict::Ok => println!("wrong answer"),
-        other => println!("{other:?}, because of {:?}", judgement.basis),
+        other => println!("{other}, because of {:?}", judgement.basis),
     }
     println!("CPU time: {:?}", run.outcome.evidence.cpu_time);
     Ok(())

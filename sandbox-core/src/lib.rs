@@ -27,6 +27,7 @@ pub mod sys;
 mod syscall;
 mod units;
 mod verdict;
+mod words;
 
 pub use cpus::{CpuSet, CpuSetError};
 pub use cstrings::{CStringArray, NulError};

@@ -178,6 +178,10 @@ fn advice(inner: &Inner, stage: Stage, fault: Fault) -> Option<&'static str> {
         (Stage::WorkDir, libc::ENOENT) if fault.index == chain::FIND_PROGRAM => {
             Some("no rule of the root brings this program into the box")
         }
+        (Stage::WorkDir, libc::ENOENT) => {
+            Some("no rule of the root brings this directory into the box")
+        }
+        (Stage::WorkDir, libc::ENOTDIR) => Some("something on this path is no directory"),
         (Stage::WorkDir, libc::EACCES) if fault.index == chain::FIND_PROGRAM => Some(
             "the payload's uid may not execute it: is it executable, is every directory above it searchable, is it on a noexec mount?",
         ),
@@ -200,7 +204,7 @@ fn exec_advice(errno: Errno) -> Option<&'static str> {
             "not a program of this machine, and no `#!` line: was it compiled for another architecture?",
         ),
         libc::EACCES => {
-            Some("the program or its interpreter may not be executed by the payload's uid")
+            Some("it is no file, or the payload's uid may not execute it or its interpreter")
         }
         libc::EAGAIN => Some("the uid has more processes than RLIMIT_NPROC allows"),
         libc::E2BIG => Some("arguments and environment are too large"),

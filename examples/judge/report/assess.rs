@@ -10,7 +10,7 @@ use crate::{
     run::TestRun,
     submission::Submission,
     validator::Opinion,
-    verdicts::{Verdict, deciding, describe_exit},
+    verdicts::{Verdict, deciding},
 };
 
 /// What was seen of a submission.
@@ -133,7 +133,7 @@ fn test_report(name: &str, run: &TestRun, limits: &Limits) -> TestReport {
         outcome.as_ref().map(|o| o.judgement.verdict),
     ) {
         (Some(reason), _) => reason.clone(),
-        (None, Some(Box::RuntimeError(exit))) => describe_exit(exit),
+        (None, Some(Box::RuntimeError(exit))) => exit.to_string(),
         (
             None,
             Some(Box::SecurityViolation {

@@ -314,7 +314,7 @@ fn what_teaches_nothing_is_said_and_nothing_is_printed() {
             &["--seconds", "1"],
             &["/usr/bin/sleep", "60"],
             1,
-            "WallTimeLimit",
+            "wall time limit exceeded",
         ),
         (&[], &["/usr/bin/date", "+%N"], 1, "the same each time"),
         (&[], &["/nowhere"], 2, "cannot find the program"),
