@@ -127,17 +127,19 @@ impl Reports {
         Ok(None)
     }
 
-    /// [`Reports::serve`] until nothing waits or one call has decided, for a run whose end is certain.
-    pub(crate) fn drain(&mut self, started_ns: i64) -> Result<(), Error> {
+    /// [`Reports::serve`] until nothing waits or one call has decided, for a run whose end is certain; whether it was a flood.
+    pub(crate) fn drain(&mut self, started_ns: i64) -> Result<bool, Error> {
         // Who is answered can call again: more than a run may have are not taken.
         for _ in 0..=SyscallReports::FLOOD / BATCH {
             let is_decided = self.seen.decisive.is_some();
             if is_decided || self.hung_up || !self.is_ready()? {
                 break;
             }
-            self.serve(started_ns)?;
+            if self.serve(started_ns)? == Some(KillReason::ReportFlood) {
+                return Ok(true);
+            }
         }
-        Ok(())
+        Ok(false)
     }
 
     pub(crate) fn into_evidence(self) -> SyscallReports {

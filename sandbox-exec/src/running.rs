@@ -297,7 +297,11 @@ impl Running {
         let started_ns = self.started_ns();
         // A chain of the embedder's own may have left the filter out; init waits all the same.
         if let Some(reports) = &mut self.start.handshake.reports {
-            reports.drain(started_ns)?;
+            if reports.drain(started_ns)? {
+                // Of what was taken, no call may have a name.
+                self.kill = Some((KillReason::ReportFlood, monotonic_ns()));
+                return self.start.process.kill();
+            }
         }
         if self.start.inner.init_lingers() {
             self.start.status.dismiss()?;

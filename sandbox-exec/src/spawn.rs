@@ -133,12 +133,13 @@ fn await_exec(prepared: &mut Prepared) -> Result<Proof, Error> {
         match prepared.handshake.proof() {
             Some(_) if ended && prepared.handshake.awaits_execve() => break,
             Some(proof) if ended || (ready == 0 && proved.is_some()) => return Ok(proof),
-            Some(_) => proved = proved.or_else(|| Some(Instant::now())),
             None if ended => break,
-            None if ready == 0 => {
+            // Also where something is ready again and again and nothing comes of it.
+            _ if begun.elapsed() >= SETUP_DEADLINE => {
                 let seconds = SETUP_DEADLINE.as_secs();
                 return Err(Error::SetupTimeout { seconds });
             }
+            Some(_) => proved = proved.or_else(|| Some(Instant::now())),
             None => {}
         }
     }

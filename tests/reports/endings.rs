@@ -14,7 +14,7 @@ use sandbox_test_support::{
     sys,
 };
 
-use crate::{REPORT_ENOSYS, can_run, named, reports, violation, wait_in_time};
+use crate::{REPORT_ENOSYS, REPORT_KILL, can_run, named, reports, violation, wait_in_time};
 
 fn judge() -> Setup {
     Setup::new().policy(Policy::judge().report_kills())
@@ -60,7 +60,7 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 /// A box whose program has ended while so many children of it wait in this call.
-fn ended(setup: &Setup, children: usize, call: &str) -> Started {
+pub(crate) fn ended(setup: &Setup, children: usize, call: &str) -> Started {
     let args = ["call-left-waiting", &children.to_string(), call];
     let mut started = setup.clone().start(&args);
     let uid = setup.identity.uid;
@@ -104,6 +104,48 @@ fn no_end_hides_a_call_that_waits() {
     let finished = running.wait().expect("watched");
     assert_judged(&finished, Verdict::Ok, Basis::ExitStatus);
     assert_eq!(named(&finished, "alarm").count, 100);
+}
+
+/// Who waits in a call can be killed by its own program, which takes the call back. Then it is not made either.
+#[test]
+fn a_call_that_is_taken_back_is_not_made() {
+    if !can_run() {
+        return;
+    }
+    // A child would end the main program, which is process 2.
+    let [kill, term] = [libc::SYS_kill, libc::SIGTERM.into()].map(|number: i64| number.to_string());
+    let args = ["call-left-waiting", "1", &kill, "2", &term];
+    let forbidden = Policy::judge().report_kills().rule("kill", REPORT_KILL);
+    let setup = Setup::new().policy(forbidden);
+    let mut started = setup.clone().start(&args);
+    let inside = started.line().parse().expect("a number");
+    let child = outside::thread_of(setup.identity.uid, inside);
+    until("it calls", || outside::state_of(child) == 'S');
+    sys::kill(child.cast_signed(), libc::SIGKILL);
+    until("it dies", || outside::state_of(child) == 'Z');
+    started.end_input();
+    let finished = wait_in_time(started.running);
+    assert_judged(&finished, Verdict::Ok, Basis::ExitStatus);
+    assert_eq!(reports(&finished).total, 0);
+
+    // The twin: allowed, it is made.
+    let twin = Setup::new().policy(Policy::judge().report_kills());
+    let started = twin.start(&args);
+    let finished = wait_in_time(started.running);
+    let verdict = judged(&finished).0;
+    let by_it = |exit| {
+        matches!(
+            exit,
+            Exit::Signal {
+                signo: libc::SIGTERM,
+                ..
+            }
+        )
+    };
+    assert!(
+        matches!(verdict, Verdict::RuntimeError(exit) if by_it(exit)),
+        "{verdict:?}"
+    );
 }
 
 /// How often a machine may be too busy for the program to end within its limit.

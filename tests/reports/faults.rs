@@ -6,7 +6,7 @@ use core::convert::Infallible;
 use std::time::Instant;
 
 use sandbox_exec::{
-    Basis, Error, Output, Plan, Policy, Running, Stdin, Verdict,
+    Basis, Error, Exit, Output, Plan, Policy, Running, Stdin, Verdict,
     child::{Child, Cloned},
     core::StepFailure,
 };
@@ -15,7 +15,7 @@ use sandbox_test_support::{
     sys, trace,
 };
 
-use crate::{REPORT_ENOSYS, can_run, capture, wait_in_time};
+use crate::{REPORT_ENOSYS, can_run, capture, endings::ended, wait_in_time};
 
 /// `SECCOMP_IOCTL_NOTIF_RECV` and `_SEND`.
 const RECEIVE: u32 = 0xc050_2100;
@@ -93,6 +93,27 @@ fn calls_of_the_listener_that_fail_are_named() {
             let finished = boxes::ok(running.wait());
             let nameless = Verdict::SecurityViolation { syscall: None };
             assert_eq!(judged(&finished), (nameless, Basis::SyscallReport));
+        });
+    }
+}
+
+/// Nor at the end, where init waits until the calls of what the program has left behind are taken.
+#[test]
+fn calls_of_the_listener_that_fail_at_the_end_are_no_end_without_calls() {
+    if !can_run() {
+        return;
+    }
+    let alarm = libc::SYS_alarm.to_string();
+    let nameless = Verdict::SecurityViolation { syscall: None };
+    for errno in [libc::EINTR, libc::ENOENT] {
+        in_child(|| {
+            let policy = Policy::judge().rule("alarm", REPORT_ENOSYS);
+            let running = ended(&Setup::new().policy(policy), 1, &alarm).running;
+            fail(RECEIVE, errno).install();
+            let finished = boxes::ok(running.wait());
+            assert_eq!(judged(&finished), (nameless, Basis::SyscallReport));
+            let evidence = &finished.outcome.evidence;
+            assert_eq!(evidence.exit, Some(Exit::Code(0)), "{evidence:?}");
         });
     }
 }
