@@ -27,7 +27,9 @@ use clap::Parser;
           0  the printed policy was tried, and lets the program pass\n  \
           1  no such policy: the program ends by a signal or a limit, is not the same each time, makes calls that a \
         policy cannot name, or more of them than a policy can tell apart\n  \
-          2  nothing was learned: the command line is wrong, or boxes do not work here"
+          2  nothing was learned: the command line is wrong, or boxes do not work here\n\
+        \n\
+        Needs root and Linux 5.9 or newer."
 )]
 pub(crate) struct Args {
     /// What is allowed anyhow: the name of a preset, as `judge` or `strict_compute`, a policy file, or nothing.

@@ -8,7 +8,7 @@ use core::fmt;
 ///
 /// # References
 /// <https://man7.org/linux/man-pages/man3/errno.3.html>
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -36,6 +36,16 @@ impl Errno {
     }
 }
 
+/// By name: most errors are first seen as what `main` returned.
+impl fmt::Debug for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match nix::errno::Errno::from_raw(self.0) {
+            nix::errno::Errno::UnknownErrno => write!(f, "Errno({})", self.0),
+            known => write!(f, "Errno({known:?})"),
+        }
+    }
+}
+
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known = nix::errno::Errno::from_raw(self.0);
@@ -60,6 +70,11 @@ mod tests {
             "ENOENT (No such file or directory)"
         );
         assert_eq!(Errno::from_raw(9999).to_string(), "errno 9999");
+        assert_eq!(
+            format!("{:?}", Errno::from_raw(libc::ENOENT)),
+            "Errno(ENOENT)"
+        );
+        assert_eq!(format!("{:?}", Errno::from_raw(9999)), "Errno(9999)");
     }
 
     #[test]

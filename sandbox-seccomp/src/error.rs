@@ -51,7 +51,8 @@ pub enum Error {
     },
     /// The policy reports calls and lets the program install filters of its own, which could answer in place of the supervisor.
     #[error(
-        "the policy reports calls and allows {syscall} to install a filter, which could hide them: refuse it"
+        "the policy reports calls and allows {syscall} to install a filter, which could hide them: {}",
+        refusal(syscall)
     )]
     HidesReports {
         /// The call.
@@ -76,6 +77,14 @@ fn way_out(syscall: &str) -> &'static str {
         "allow it, or have it reported, which lets the start alone call it"
     } else {
         "allow it"
+    }
+}
+
+fn refusal(syscall: &str) -> &'static str {
+    if syscall == "prctl" {
+        "refuse its PR_SET_SECCOMP (argument 0 is 22)"
+    } else {
+        "refuse it"
     }
 }
 
