@@ -312,6 +312,28 @@ mod tests {
         }
     }
 
+    /// Otherwise nothing that other tests find equal would mean anything.
+    #[test]
+    fn policies_are_equal_where_all_that_they_say_is() {
+        let kill = Policy::allow_list(Action::Allow).rule("kill", Action::Kill);
+        assert_eq!(Policy::deny_list().then(&kill), kill);
+        let conditions = [ArgCondition::dword(0, Comparison::Eq(0))];
+        for (other, what) in [
+            (Policy::allow_list(Action::Log).then(&kill), "its default"),
+            (Policy::deny_list(), "its rules"),
+            (Policy::deny_list().rule("tkill", Action::Kill), "the call"),
+            (Policy::deny_list().rule("kill", Action::Trap), "the action"),
+            (
+                Policy::deny_list().rule_if("kill", conditions, Action::Kill),
+                "a condition",
+            ),
+            (kill.clone().because("no signals"), "the reason"),
+        ] {
+            assert_ne!(other, kill, "{what}");
+            assert_ne!(format!("{other:?}"), format!("{kill:?}"), "{what}");
+        }
+    }
+
     #[test]
     fn a_changed_policy_is_compiled_anew() {
         let eperm = Action::Errno(Errno::from_raw(libc::EPERM));
