@@ -40,6 +40,14 @@ fn what_cannot_be_meant_is_refused_by_place() {
     );
     let both = json!({"action": kill, "name": "read", "names": ["read"]});
     assert_eq!(entry(both), Err(Error::Names { entry: 0 }));
+    for (field, empty) in [
+        ("name", json!("")),
+        ("names", json!([])),
+        ("names", json!(["read", ""])),
+    ] {
+        let empty = entry(json!({"action": "SCMP_ACT_ALLOW", field: empty}));
+        assert_eq!(empty, Err(Error::Names { entry: 0 }));
+    }
     assert_eq!(entry(json!({"action": kill, "name": "read"})), Ok(()));
     let deny = json!({"action": kill, "names": ["a_call_of_tomorrow"]});
     let refused = Error::CannotRefuse {
