@@ -216,6 +216,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn calls_share_entries_where_all_is_the_same() {
+        let errno = |number| Action::Errno(Errno::from_raw(number));
+        let one = [ArgCondition::dword(0, Comparison::Eq(1))];
+        let policy = Policy::allow_list(Action::Kill)
+            .rules(&["kill", "tkill"], errno(1))
+            .rule("tgkill", errno(2))
+            .rules_if(&["kill", "tkill", "tgkill"], one, Action::Allow);
+        let again = again(&policy).unwrap();
+        for number in [libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill] {
+            for args in [[0; 6], [1; 6], [2; 6]] {
+                let [wanted, decided] =
+                    [&policy, &again].map(|one| one.explain(number, args).unwrap().action);
+                assert_eq!(decided, wanted, "{number} {args:?}");
+            }
+        }
+    }
+
     /// As a policy that was learned has them, far from each other in three arguments.
     #[test]
     fn single_values_are_an_entry_each() {
