@@ -47,7 +47,10 @@ fn only_regular_files_leave_the_compilers_box() {
         (": > /usr/x", "exit code 2"),
         ("cat /etc/shadow", "exit code 1"),
         ("kill -9 $$", "signal 9"),
-        ("head -c 400000000 /dev/zero > /box/program", "DiskLimit"),
+        (
+            "head -c 400000000 /dev/zero > /box/program",
+            "disk limit exceeded",
+        ),
     ] {
         let (verdict, detail) = compiled_by(script);
         assert_eq!(verdict, "compile_error", "{script}: {detail}");
